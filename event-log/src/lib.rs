@@ -1,0 +1,19 @@
+//! The durable, totally ordered log of one cell.
+//!
+//! This crate knows streams, positions and bytes. It never learns what a tenant does: `tenant_id` is only the owner whose
+//! key wraps the data keys of a stream and by which a reader may narrow the log.
+//!
+//! [`EventLog`] is the whole of it: [`EventLog::append`] writes all or nothing, [`EventLog::load`] reads one stream,
+//! [`EventLog::read`] and [`EventLog::feed`] read the total order.
+
+mod append;
+mod clock;
+mod event;
+mod position;
+
+pub use append::{
+    Append, AppendError, Appended, Claim, IdempotencyRecord, Lane, LimitChange, StreamAppend, StreamVersion, Violation,
+};
+pub use clock::Clock;
+pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
+pub use position::Position;
