@@ -1,11 +1,14 @@
 //! A tenant: its life from provisioning to deletion, its account fields and its usage.
 //!
 //! ```text
-//! Unprovisioned -> Active <-> Suspended -> Deprovisioning -> Deleted
-//!                    |           ^  restore   |  ^ day 31, by the scheduler
-//!                    |           +------------+  |
-//!                    +---------------------------+
+//!              suspend              deprovision                   delete
+//! Active ----------------> Suspended -----------> Deprovisioning --------> Deleted
+//!        <----------------           <-----------
+//!            reinstate                 restore
 //! ```
+//!
+//! An active tenant can be deprovisioned at once. A restored one comes back suspended, so that somebody decides about its
+//! people. `delete` is the scheduler's, from the day after the retention on.
 //!
 //! Sources: RP-PAM articles 37 and 38. An MSP is a tenant as well and lives by the same rules, except that it can't be
 //! deprovisioned. Who may ask for what is authorization's business: nothing here knows a caller.
@@ -20,16 +23,14 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-pub use account::{Account, Changes, TenantKind};
+pub use account::{Account, Changes, NewAccount, TenantKind};
 pub use billing::BILLING_EVENTS;
 pub use claims::{SEAT_LIMIT, SHORT_CODE_CLAIM};
 pub use lifecycle::{Health, RECONNECT_SECONDS, Stage};
 pub use usage::{MonthlyUsage, Usage};
 
-use crate::values::{
-    DisplayName, EmailAddress, Modules, Reason, ResourceLimit, Retention, SeatLimit, ShortCode, UsagePeriod,
-};
-use crate::{ClaimChange, Decider, Impossible, LimitChange, Personal, TenantId};
+use crate::values::{Reason, ResourceLimit, Retention, ShortCode, UsagePeriod};
+use crate::{ClaimChange, Decider, Impossible, LimitChange};
 
 /// A tenant's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,17 +60,7 @@ pub enum Tenant {
 #[expect(missing_docs, reason = "the commands say what each field is for, the fields' types what it holds")]
 pub enum Command {
     /// Makes the tenant. The short code must be free in the whole cell, see [`SHORT_CODE_CLAIM`].
-    Provision {
-        tenant_id: TenantId,
-        kind: TenantKind,
-        short_code: ShortCode,
-        display_name: DisplayName,
-        contact_email: Personal<EmailAddress>,
-        max_users: SeatLimit,
-        max_resources: ResourceLimit,
-        modules: Modules,
-        at: DateTime<Utc>,
-    },
+    Provision { account: NewAccount, at: DateTime<Utc> },
     /// Changes account fields; without a difference nothing happens.
     Update { changes: Changes, at: DateTime<Utc> },
     /// Locks the tenant's people out and keeps everything.
@@ -90,19 +81,13 @@ pub enum Command {
 
 /// What happened to a tenant. `at` is when; the wire names are the business's and frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the commands document the fields")]
+#[expect(missing_docs, reason = "the commands say what each field is for")]
 pub enum Event {
     /// The tenant exists.
     #[serde(rename = "tenant.provisioned")]
     Provisioned {
-        tenant_id: TenantId,
-        kind: TenantKind,
-        short_code: ShortCode,
-        display_name: DisplayName,
-        contact_email: Personal<EmailAddress>,
-        max_users: SeatLimit,
-        max_resources: ResourceLimit,
-        modules: Modules,
+        #[serde(flatten)]
+        account: NewAccount,
         at: DateTime<Utc>,
     },
     /// Some account fields have new values; only those are named.
@@ -209,27 +194,7 @@ impl Decider for Tenant {
         let stage = self.stage();
         match self {
             Self::Unprovisioned => match command {
-                Command::Provision {
-                    tenant_id,
-                    kind,
-                    short_code,
-                    display_name,
-                    contact_email,
-                    max_users,
-                    max_resources,
-                    modules,
-                    at,
-                } => Ok(vec![Event::Provisioned {
-                    tenant_id,
-                    kind,
-                    short_code,
-                    display_name,
-                    contact_email,
-                    max_users,
-                    max_resources,
-                    modules,
-                    at,
-                }]),
+                Command::Provision { account, at } => Ok(vec![Event::Provisioned { account, at }]),
                 Command::Update { .. }
                 | Command::Suspend { .. }
                 | Command::Reinstate { .. }
@@ -284,35 +249,12 @@ impl Decider for Tenant {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one table: what each stage makes of each event")]
     fn evolve(self, event: &Event) -> Result<Self, Impossible> {
         let impossible = Impossible { aggregate: Self::TYPE, stage: self.stage().as_str(), event: event.name() };
         match self {
             Self::Unprovisioned => match event {
-                Event::Provisioned {
-                    tenant_id,
-                    kind,
-                    short_code,
-                    display_name,
-                    contact_email,
-                    max_users,
-                    max_resources,
-                    modules,
-                    at,
-                } => {
-                    let account = Account {
-                        tenant_id: *tenant_id,
-                        kind: *kind,
-                        short_code: short_code.clone(),
-                        display_name: display_name.clone(),
-                        contact_email: contact_email.clone(),
-                        max_users: *max_users,
-                        max_resources: *max_resources,
-                        modules: modules.clone(),
-                        created_at: *at,
-                        usage: Usage::starting(*at),
-                    };
-                    Ok(Self::Active { account, reinstated_at: None })
+                Event::Provisioned { account, at } => {
+                    Ok(Self::Active { account: Account::new(account, *at), reinstated_at: None })
                 }
                 Event::Updated { .. }
                 | Event::Suspended { .. }

@@ -20,6 +20,27 @@ pub enum TenantKind {
     },
 }
 
+/// What a tenant is provisioned with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewAccount {
+    /// The tenant itself; names its stream, too.
+    pub tenant_id: TenantId,
+    /// Its place in the tree.
+    pub kind: TenantKind,
+    /// Must be free in the whole cell.
+    pub short_code: ShortCode,
+    /// The organisation's name.
+    pub display_name: DisplayName,
+    /// Whom to write to.
+    pub contact_email: Personal<EmailAddress>,
+    /// Most users.
+    pub max_users: SeatLimit,
+    /// Most resources.
+    pub max_resources: ResourceLimit,
+    /// Enabled modules.
+    pub modules: Modules,
+}
+
 /// A tenant's fields, the same in every stage from provisioning on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -67,6 +88,23 @@ pub struct Changes {
 }
 
 impl Account {
+    pub(super) fn new(account: &NewAccount, at: DateTime<Utc>) -> Self {
+        let NewAccount { tenant_id, kind, short_code, display_name, contact_email, max_users, max_resources, modules } =
+            account.clone();
+        Self {
+            tenant_id,
+            kind,
+            short_code,
+            display_name,
+            contact_email,
+            max_users,
+            max_resources,
+            modules,
+            created_at: at,
+            usage: Usage::starting(at),
+        }
+    }
+
     /// The name of the tenant's logical data space, for example `rppam_tenant_acme_corp` (RP-PAM article 38).
     #[must_use]
     pub fn database_name(&self) -> String {

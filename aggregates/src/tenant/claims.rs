@@ -13,8 +13,8 @@ impl Event {
     pub(super) fn claims(&self) -> Vec<ClaimChange> {
         let scope = SHORT_CODE_CLAIM;
         match self {
-            Self::Provisioned { short_code, .. } => {
-                vec![ClaimChange::Take { scope, key: ClaimKey::Plain(short_code.to_string()) }]
+            Self::Provisioned { account, .. } => {
+                vec![ClaimChange::Take { scope, key: ClaimKey::Plain(account.short_code.to_string()) }]
             }
             Self::Deleted { released_short_code: Some(short_code), .. } => {
                 vec![ClaimChange::Release { scope, key: ClaimKey::Plain(short_code.to_string()) }]
