@@ -1,0 +1,173 @@
+//! The gate: which tenants may be used right now, in memory, by following the log.
+//!
+//! A valid token says who somebody is; whether the tenant may be used is asked here on every request, so that a
+//! suspension is felt at once. An instance that can't read the log turns tenants' people away rather than guess.
+
+mod follow;
+mod standing;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tenure_aggregates::tenant::Stage;
+use tenure_aggregates::{TenantId, TenantKind};
+use tenure_event_log::{EventLog, Position, ReadError};
+use tokio::sync::watch;
+
+use super::denied::Denied;
+use super::policy::Resource;
+use standing::Tenants;
+
+pub use standing::Unreadable;
+
+/// For how long what was read counts as the present.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// A tenant as the gate knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its place in the tree.
+    pub kind: TenantKind,
+    /// Where it is in its life.
+    pub stage: Stage,
+}
+
+/// What the views know, so that the gate need not read the log from its beginning.
+#[derive(Clone, Debug, Default)]
+pub struct GateStart {
+    /// Up to where the views have read the log.
+    pub position: Position,
+    /// Every tenant as it is there.
+    pub tenants: Vec<(TenantId, Standing)>,
+}
+
+/// Why the gate can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The log can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log holds an event about a tenant that this release can't read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// Which tenants may be used. Clones share everything; the last one to go ends the following.
+#[derive(Clone)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: EventLog,
+    tenants: RwLock<Tenants>,
+    position: watch::Sender<Position>,
+    born: Instant,
+    /// When the log was last read to its end, in milliseconds after `born`.
+    fresh_at_ms: AtomicU64,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// Takes over what the views know, reads the log from there to its end, and follows it from then on.
+    ///
+    /// # Errors
+    /// The log can't be read, or not understood.
+    pub async fn start(log: EventLog, start: GateStart) -> Result<Self, GateError> {
+        let inner = Arc::new(Inner {
+            log,
+            tenants: RwLock::new(Tenants::new(start.tenants)),
+            position: watch::Sender::new(start.position),
+            born: Instant::now(),
+            fresh_at_ms: AtomicU64::new(0),
+        });
+        while !inner.read_page().await?.at_end {}
+        follow::spawn(&inner);
+        Ok(Self { inner })
+    }
+
+    /// Whether people of this tenant may act now; if so, the tenant's place in the tree.
+    ///
+    /// An MSP's people pass on what was last known: customers can't be helped by locking out those who run them.
+    ///
+    /// # Errors
+    /// The tenant or its MSP is not active, or not known, or the log could not be read for a second.
+    pub fn check(&self, tenant: TenantId) -> Result<TenantKind, Denied> {
+        // Before the look at the tenants, so that what is seen is no older than the answer claims.
+        let fresh = self.is_fresh();
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(standing) = tenants.get(tenant) else {
+            return Err(if fresh { Denied::TenantUnknown } else { Denied::GateStale });
+        };
+        match standing.kind {
+            TenantKind::Msp => usable(standing.stage)?,
+            TenantKind::Customer { .. } if !fresh => return Err(Denied::GateStale),
+            TenantKind::Customer { msp } => {
+                usable(standing.stage)?;
+                usable(tenants.get(msp).map_or(Stage::Unprovisioned, |msp| msp.stage))?;
+            }
+        }
+        Ok(standing.kind)
+    }
+
+    /// A tenant as a resource; `None` if there never was one of this id.
+    #[must_use]
+    pub fn resource(&self, tenant: TenantId) -> Option<Resource> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(tenant).map(|standing| Resource { tenant, kind: standing.kind })
+    }
+
+    /// The MSP of a customer; `None` for an MSP and for what is no tenant.
+    #[must_use]
+    pub fn msp_of(&self, tenant: TenantId) -> Option<TenantId> {
+        match self.resource(tenant)?.kind {
+            TenantKind::Msp => None,
+            TenantKind::Customer { msp } => Some(msp),
+        }
+    }
+
+    /// Waits until the gate has passed `position`, but no longer than `limit`. Answers whether it has.
+    pub async fn wait_for(&self, position: Position, limit: Duration) -> bool {
+        let mut passed = self.inner.position.subscribe();
+        let wait = passed.wait_for(|reached| *reached >= position);
+        matches!(tokio::time::timeout(limit, wait).await, Ok(Ok(_)))
+    }
+
+    /// A subject's pseudonym: the same everywhere in the cell, and telling nothing to who lacks the master key.
+    pub(super) fn blind(&self, subject: &str) -> String {
+        self.inner.log.blind("principal.subject", subject)
+    }
+
+    /// Up to where the gate has read the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        *self.inner.position.borrow()
+    }
+
+    /// Whether the log was read to its end within the last second. For readiness; [`Gate::check`] asks by itself.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        let fresh_at = Duration::from_millis(self.inner.fresh_at_ms.load(Ordering::Acquire));
+        self.inner.born.elapsed().saturating_sub(fresh_at) <= FRESH_FOR
+    }
+}
+
+fn usable(stage: Stage) -> Result<(), Denied> {
+    match stage {
+        Stage::Active => Ok(()),
+        Stage::Suspended => Err(Denied::TenantSuspended),
+        Stage::Deprovisioning => Err(Denied::TenantDeprovisioned),
+        Stage::Deleted => Err(Denied::TenantDeleted),
+        Stage::Unprovisioned => Err(Denied::TenantUnknown),
+    }
+}

@@ -1,0 +1,147 @@
+//! Authorization: Cedar policies that people can read, asked through a memory of their answers.
+
+mod engine;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use tenure_aggregates::{TenantId, TenantKind};
+
+use super::principal::{Principal, Role};
+use engine::Engine;
+
+pub use engine::PolicyError;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $name:literal,)*) => {
+        /// What somebody wants to do, as the policies name it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action {
+            $($(#[$doc])* $action,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$action),*];
+
+            /// The action's name in the policies.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $name,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Make a customer of an MSP. Resource: the MSP.
+    ProvisionTenant = "provisionTenant",
+    /// List an MSP's customers. Resource: the MSP.
+    ListTenants = "listTenants",
+    /// See a tenant's metadata.
+    ReadTenant = "readTenant",
+    /// Change a tenant's account fields.
+    UpdateTenant = "updateTenant",
+    /// Lock a tenant's people out.
+    SuspendTenant = "suspendTenant",
+    /// End a suspension.
+    ReinstateTenant = "reinstateTenant",
+    /// Mark a tenant for deletion.
+    DeprovisionTenant = "deprovisionTenant",
+    /// Bring a deprovisioned tenant back.
+    RestoreTenant = "restoreTenant",
+    /// Report a tenant's counts from the data plane.
+    ReportUsage = "reportUsage",
+    /// Read billing events, of a tenant or of everything below an MSP.
+    ReadBilling = "readBilling",
+    /// Ask who one is. Resource: the own tenant.
+    WhoAmI = "whoAmI",
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A tenant as a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Which tenant.
+    pub tenant: TenantId,
+    /// Its place in the tree.
+    pub kind: TenantKind,
+}
+
+/// Where a resource stands to the person's tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Own,
+    Customer,
+    ForeignMsp,
+    ForeignCustomer,
+}
+
+impl Relation {
+    const COUNT: usize = 4;
+
+    fn of(principal: &Principal, resource: Resource) -> Self {
+        match resource.kind {
+            _ if resource.tenant == principal.tenant => Self::Own,
+            TenantKind::Customer { msp } if msp == principal.tenant => Self::Customer,
+            TenantKind::Customer { .. } => Self::ForeignCustomer,
+            TenantKind::Msp => Self::ForeignMsp,
+        }
+    }
+}
+
+/// Asks the policies.
+///
+/// They name no tenant, so an answer depends on nothing but the role, the kind of the person's tenant, the action and the
+/// [`Relation`]. Each combination is asked of Cedar once and remembered.
+pub struct Authorizer {
+    engine: Engine,
+    remembered: Vec<OnceLock<bool>>,
+}
+
+impl Authorizer {
+    /// Reads the policies and checks them against their schema.
+    ///
+    /// # Errors
+    /// A policy or the schema is wrong: a defect of the release.
+    pub fn new() -> Result<Self, PolicyError> {
+        let combinations = Role::ALL.len() * 2 * Action::ALL.len() * Relation::COUNT;
+        Ok(Self { engine: Engine::new()?, remembered: (0..combinations).map(|_| OnceLock::new()).collect() })
+    }
+
+    /// Whether the principal may do this to the tenant. Where it may do it to tenants of its own ([`Self::may_ever`]),
+    /// the answer to a "no" is 404: others' tenants do not exist for it.
+    #[must_use]
+    pub fn allows(&self, principal: &Principal, action: Action, resource: Resource) -> bool {
+        let relation = Relation::of(principal, resource);
+        let is_msp = usize::from(principal.kind == TenantKind::Msp);
+        let index = ((principal.role.index() * 2 + is_msp) * Action::ALL.len() + action as usize) * Relation::COUNT
+            + relation as usize;
+        match self.remembered.get(index) {
+            Some(answer) => *answer.get_or_init(|| self.engine.decide(principal, action, resource)),
+            None => self.engine.decide(principal, action, resource),
+        }
+    }
+
+    /// Whether the principal may do this to its own tenant or to some customer of it. The answer to a "no" is 403.
+    #[must_use]
+    pub fn may_ever(&self, principal: &Principal, action: Action) -> bool {
+        let own = Resource { tenant: principal.tenant, kind: principal.kind };
+        let customer = Resource {
+            tenant: TenantId::from_uuid(uuid::Uuid::nil()),
+            kind: TenantKind::Customer { msp: principal.tenant },
+        };
+        self.allows(principal, action, own)
+            || (principal.kind == TenantKind::Msp && self.allows(principal, action, customer))
+    }
+}
