@@ -1,0 +1,33 @@
+# Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or PostgreSQL.
+.DEFAULT_GOAL := help
+.PHONY: help run release test check fmt up down clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and start the service on the embedded engine in ./data
+	@cargo build --bin tenure
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/tenure" serve
+
+release: ## Build the optimized program, target/release/tenure
+	cargo build --release --locked --bin tenure
+
+test: ## Run every test on SQLite and a real PostgreSQL (ARGS=name runs a part; DATABASE_URL is used when set)
+	@scripts/test $(ARGS)
+
+check: ## Check format, lints (warnings are errors), dependencies and scripts
+	@scripts/check
+
+fmt: ## Format the code
+	cargo fmt --all
+
+up: ## Start PostgreSQL and the service in containers, on port 7101
+	docker compose up --build --detach --wait
+	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101}; a token for a first try:"
+	@echo "  docker compose exec tenure tenure token --role msp-admin"
+
+down: ## Stop the containers; their data stays (docker compose down --volumes removes it)
+	docker compose down
+
+clean: ## Remove what was built; ./data stays
+	cargo clean
