@@ -8,12 +8,26 @@
 
 mod append;
 mod clock;
+mod config;
+mod engine;
+mod error;
 mod event;
+mod feed;
+mod log;
 mod position;
+mod postgres;
+mod sealing;
+mod sqlite;
+mod writer;
 
 pub use append::{
     Append, AppendError, Appended, Claim, IdempotencyRecord, Lane, LimitChange, StreamAppend, StreamVersion, Violation,
 };
 pub use clock::Clock;
+pub use config::{EngineConfig, LogConfig};
+pub use error::{OpenError, ReadError};
 pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
+pub use feed::{Feed, Hurry};
+pub use log::EventLog;
 pub use position::Position;
+pub use sealing::{MasterKey, MasterKeyError};

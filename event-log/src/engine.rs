@@ -1,0 +1,168 @@
+//! The port behind which SQLite and PostgreSQL stand: what the log needs of a database, and nothing more.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::persist::SerializedEvent;
+use uuid::Uuid;
+
+use crate::append::{Appended, Claim, IdempotencyRecord, LimitChange, StreamVersion, Violation};
+use crate::event::{RecordedEvent, StreamId};
+use crate::position::Position;
+
+/// An event whose personal values are sealed, as it will stand in its row.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedEvent {
+    pub event_type: String,
+    pub event_version: String,
+    /// JSON text.
+    pub payload: String,
+    /// JSON text: a flat object of strings, with `command_id` in it.
+    pub metadata: String,
+}
+
+/// The events of one stream of a prepared append.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedStream {
+    pub stream: StreamId,
+    pub tenant_id: Uuid,
+    pub expected: u64,
+    pub events: Vec<PreparedEvent>,
+}
+
+/// Names a key: a tenant's, or a stream's data key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum KeyId {
+    Tenant(Uuid),
+    Stream(StreamId),
+}
+
+/// A wrapped key as it is stored. `wrapped` is `None` once the key was destroyed.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredKey {
+    pub id: KeyId,
+    /// The tenant under which the key is destroyed.
+    pub tenant_id: Uuid,
+    pub wrapped: Option<Vec<u8>>,
+}
+
+/// A sealed, validated append: one member of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub command_id: Uuid,
+    pub streams: Vec<PreparedStream>,
+    pub unchanged: Vec<StreamVersion>,
+    pub claims: Vec<Claim>,
+    pub releases: Vec<Claim>,
+    pub limits: Vec<LimitChange>,
+    pub keys: Vec<StoredKey>,
+    pub erase_tenants: Vec<Uuid>,
+    pub idempotency: Option<IdempotencyRecord>,
+}
+
+/// Why one member of a batch was not written while the others were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offence {
+    /// A rule of the append; the caller learns it.
+    Rule(Violation),
+    /// Another append made the same key first: seal again with the stored one and retry.
+    KeyExists,
+}
+
+/// One answer per member, in the batch's order.
+pub(crate) type BatchAnswer = Vec<Result<Appended, Offence>>;
+
+/// A database that did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    /// Certainly nothing was written or read: not connected, refused, rolled back.
+    #[error("the database can't be used")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database rolled the statement back and would do so again: something in it is wrong.
+    #[error("the database refused the statement")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The statement was sent and its answer lost: it may be committed.
+    #[error("the database's answer was lost")]
+    AnswerLost(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// This process's clock is too far off the database's.
+    #[error("the clock is {skew_ms} ms off the database's")]
+    ClockSkew { skew_ms: i64 },
+    /// What was read can't be what was written.
+    #[error("corrupt log: {0}")]
+    Corrupt(String),
+}
+
+/// The two engines. Matched, never boxed: there will not be a third without a look at every place.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    Postgres(crate::postgres::Postgres),
+    Sqlite(crate::sqlite::Sqlite),
+}
+
+/// Hands a call to whichever engine it is.
+macro_rules! each {
+    ($engine:expr, $inner:ident => $call:expr) => {
+        match $engine {
+            Engine::Postgres($inner) => $call,
+            Engine::Sqlite($inner) => $call,
+        }
+    };
+}
+
+impl Engine {
+    /// Writes the batch in one transaction; offenders are left out and named. `now` is this process's clock, cut to
+    /// microseconds; `recorded_at` of the batch becomes the later of it and the head's last.
+    pub async fn append_batch(&self, batch: &[Prepared], now: DateTime<Utc>) -> Result<BatchAnswer, EngineError> {
+        each!(self, engine => engine.append_batch(batch, now).await)
+    }
+
+    /// After a lost answer: which members are in the log, found by stream, sequence and their own command id, under the
+    /// head's lock, so that no earlier attempt can still be on its way.
+    pub async fn find_committed(&self, batch: &[Prepared]) -> Result<Vec<Option<Appended>>, EngineError> {
+        each!(self, engine => engine.find_committed(batch).await)
+    }
+
+    /// One stream in sequence order, sealed.
+    pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {
+        each!(self, engine => engine.load::<A>(aggregate_id).await)
+    }
+
+    /// Up to `limit` events after `after`, sealed, in position order; of one tenant if named.
+    pub async fn read(
+        &self,
+        tenant: Option<Uuid>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, EngineError> {
+        each!(self, engine => engine.read(tenant, after, limit).await)
+    }
+
+    /// The last position.
+    pub async fn head(&self) -> Result<Position, EngineError> {
+        each!(self, engine => engine.head().await)
+    }
+
+    /// The record of an answered request, expired or not.
+    pub async fn idempotency(&self, principal: &str, key: &str) -> Result<Option<IdempotencyRecord>, EngineError> {
+        each!(self, engine => engine.idempotency(principal, key).await)
+    }
+
+    /// Who holds a claim.
+    pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
+        each!(self, engine => engine.claim_owner(scope, key).await)
+    }
+
+    /// The stored keys among those named; absent ones are left out, destroyed ones have no bytes.
+    pub async fn keys(&self, ids: &[KeyId]) -> Result<Vec<StoredKey>, EngineError> {
+        each!(self, engine => engine.keys(ids).await)
+    }
+
+    /// The fingerprint of the master key that the log is sealed with; stores `ours` if there is none yet.
+    pub async fn master_key_fingerprint(&self, ours: &str) -> Result<String, EngineError> {
+        each!(self, engine => engine.master_key_fingerprint(ours).await)
+    }
+
+    /// Stops threads and closes connections.
+    pub async fn close(&self) {
+        each!(self, engine => engine.close().await);
+    }
+}

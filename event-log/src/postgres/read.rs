@@ -1,0 +1,188 @@
+//! Reading: single short statements, each on its own.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::persist::{PersistedEventRepository, PersistenceError, SerializedEvent};
+use postgres_es::PostgresEventRepository;
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{FromRow, Row};
+use uuid::Uuid;
+
+use super::{Postgres, error};
+use crate::append::IdempotencyRecord;
+use crate::engine::{EngineError, KeyId, StoredKey};
+use crate::event::{RecordedEvent, StreamId};
+use crate::position::Position;
+
+/// Awaits a read; once more when its connection turns out to be gone.
+macro_rules! read {
+    ($query:expr) => {
+        match $query.await {
+            Err(stale) if error::is_stale_connection(&stale) => $query.await,
+            result => result,
+        }
+        .map_err(error::reading)
+    };
+}
+
+impl Postgres {
+    pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {
+        let repository = PostgresEventRepository::new(self.pool.clone());
+        let events = match repository.get_events::<A>(aggregate_id).await {
+            Err(failure) if is_stale(&failure) => repository.get_events::<A>(aggregate_id).await,
+            result => result,
+        };
+        events.map_err(|failure| match failure {
+            PersistenceError::DeserializationError(reason) => EngineError::Corrupt(reason.to_string()),
+            PersistenceError::OptimisticLockError => EngineError::Unavailable(failure.into()),
+            PersistenceError::ConnectionError(source) | PersistenceError::UnknownError(source) => {
+                EngineError::Unavailable(source)
+            }
+        })
+    }
+
+    pub async fn read(
+        &self,
+        tenant: Option<Uuid>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, EngineError> {
+        const PAGE: &str = "
+            select position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
+                metadata, recorded_at
+            from events where position > $1 order by position limit $2";
+        const PAGE_OF_TENANT: &str = "
+            select position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
+                metadata, recorded_at
+            from events where position > $1 and tenant_id = $3 order by position limit $2";
+        let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let events: Vec<RecordedEvent> = match tenant {
+            None => read!(sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(&self.pool)),
+            Some(tenant) => {
+                read!(sqlx::query_as(PAGE_OF_TENANT).bind(after).bind(limit).bind(tenant).fetch_all(&self.pool))
+            }
+        }?;
+        Ok(events)
+    }
+
+    pub async fn head(&self) -> Result<Position, EngineError> {
+        let position: i64 = read!(sqlx::query_scalar("select position from log_head").fetch_one(&self.pool))?;
+        Ok(Position::new(position.unsigned_abs()))
+    }
+
+    pub async fn idempotency(&self, principal: &str, key: &str) -> Result<Option<IdempotencyRecord>, EngineError> {
+        const RECORD: &str = "
+            select principal, key, request_hash, aggregate_type, aggregate_id, sequence, status, expires_at
+            from idempotency where principal = $1 and key = $2";
+        read!(sqlx::query_as(RECORD).bind(principal).bind(key).fetch_optional(&self.pool))
+    }
+
+    pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
+        const OWNER: &str = "select owner from claims where scope = $1 and key = $2";
+        read!(sqlx::query_scalar(OWNER).bind(scope).bind(key).fetch_optional(&self.pool))
+    }
+
+    pub async fn keys(&self, ids: &[KeyId]) -> Result<Vec<StoredKey>, EngineError> {
+        const KEYS: &str = "
+            select null as aggregate_type, null as aggregate_id, tenant_id, wrapped
+            from tenant_keys where tenant_id = any ($1)
+            union all
+            select k.aggregate_type, k.aggregate_id, k.tenant_id, k.wrapped
+            from unnest($2::text[], $3::text[]) s(type, id)
+            join stream_keys k on k.aggregate_type = s.type and k.aggregate_id = s.id";
+        let (mut tenants, mut types, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            match id {
+                KeyId::Tenant(tenant) => tenants.push(*tenant),
+                KeyId::Stream(stream) => {
+                    types.push(&*stream.aggregate_type);
+                    names.push(stream.aggregate_id.as_str());
+                }
+            }
+        }
+        read!(sqlx::query_as(KEYS).bind(&tenants).bind(&types).bind(&names).fetch_all(&self.pool))
+    }
+
+    pub async fn master_key_fingerprint(&self, ours: &str) -> Result<String, EngineError> {
+        const STORED: &str = "select master_key_fingerprint from log_meta";
+        const STORE: &str = "
+            update log_meta set master_key_fingerprint = coalesce(master_key_fingerprint, $1)
+            returning master_key_fingerprint";
+        let stored: Option<String> = read!(sqlx::query_scalar(STORED).fetch_one(&self.pool))?;
+        match stored {
+            Some(stored) => Ok(stored),
+            None if self.read_only => Ok(ours.to_owned()),
+            None => read!(sqlx::query_scalar(STORE).bind(ours).fetch_one(&self.pool)),
+        }
+    }
+}
+
+/// postgres-es passes the driver's error on in a box.
+fn is_stale(failure: &PersistenceError) -> bool {
+    let (PersistenceError::ConnectionError(source) | PersistenceError::UnknownError(source)) = failure else {
+        return false;
+    };
+    source.downcast_ref().is_some_and(error::is_stale_connection)
+}
+
+impl FromRow<'_, PgRow> for RecordedEvent {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let Json(metadata): Json<BTreeMap<String, String>> = row.try_get("metadata")?;
+        Ok(Self {
+            position: Position::new(unsigned(row, "position")?),
+            stream: stream(row)?,
+            sequence: unsigned(row, "sequence")?,
+            tenant_id: row.try_get("tenant_id")?,
+            event_type: row.try_get("event_type")?,
+            event_version: row.try_get("event_version")?,
+            payload: row.try_get::<Value, _>("payload")?,
+            metadata,
+            recorded_at: row.try_get::<DateTime<Utc>, _>("recorded_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for IdempotencyRecord {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let request_hash: &[u8] = row.try_get("request_hash")?;
+        let status: i16 = row.try_get("status")?;
+        Ok(Self {
+            principal: row.try_get("principal")?,
+            key: row.try_get("key")?,
+            request_hash: request_hash.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            stream: stream(row)?,
+            sequence: unsigned(row, "sequence")?,
+            status: status.unsigned_abs(),
+            expires_at: row.try_get("expires_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for StoredKey {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let tenant_id = row.try_get("tenant_id")?;
+        let aggregate_type: Option<String> = row.try_get("aggregate_type")?;
+        let id = match aggregate_type {
+            Some(aggregate_type) => {
+                KeyId::Stream(StreamId::new(aggregate_type, row.try_get::<String, _>("aggregate_id")?))
+            }
+            None => KeyId::Tenant(tenant_id),
+        };
+        Ok(Self { id, tenant_id, wrapped: row.try_get("wrapped")? })
+    }
+}
+
+fn stream(row: &PgRow) -> Result<StreamId, sqlx::Error> {
+    Ok(StreamId::new(row.try_get::<String, _>("aggregate_type")?, row.try_get::<String, _>("aggregate_id")?))
+}
+
+fn unsigned(row: &PgRow, column: &str) -> Result<u64, sqlx::Error> {
+    let number: i64 = row.try_get(column)?;
+    u64::try_from(number)
+        .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
+}

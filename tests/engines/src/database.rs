@@ -1,0 +1,61 @@
+//! One database per test, so that tests neither wait for nor see each other.
+
+use std::thread;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use uuid::Uuid;
+
+/// An empty database on the server named by `DATABASE_URL`. Dropped with the value, also when the test panics.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    server: PgConnectOptions,
+    url: String,
+}
+
+impl TestDatabase {
+    /// Creates it.
+    ///
+    /// # Panics
+    ///
+    /// When `DATABASE_URL` is not set, or the server can't be reached or refuses.
+    pub async fn create() -> Self {
+        let server = std::env::var("DATABASE_URL")
+            .expect("DATABASE_URL names no PostgreSQL server: run `make test`, which starts one");
+        let server: PgConnectOptions = server.parse().expect("DATABASE_URL can't be understood");
+        let name = format!("tenure_test_{}", Uuid::now_v7().simple());
+        run(&server, &format!(r#"create database "{name}""#)).await.expect("creating a test database");
+        let url = server.clone().database(&name).to_url_lossy().to_string();
+        Self { name, server, url }
+    }
+
+    /// Where it is, as a `postgres://` URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for TestDatabase {
+    /// On a thread with a runtime of its own, since this may run inside one. `FORCE` ends connections that are left.
+    fn drop(&mut self) {
+        let drop = format!(r#"drop database if exists "{}" with (force)"#, self.name);
+        let server = self.server.clone();
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(run(&server, &drop))
+        });
+        match dropped.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("test database {} is left behind: {error}", self.name),
+            Err(_) => eprintln!("test database {} is left behind", self.name),
+        }
+    }
+}
+
+async fn run(server: &PgConnectOptions, statement: &str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(server).await?;
+    connection.execute(statement).await?;
+    connection.close().await
+}

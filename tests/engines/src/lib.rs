@@ -1,0 +1,8 @@
+//! Real databases for tests. [`TestDatabase`] is a fresh database on the server that the whole run shares;
+//! [`PostgresCluster`] is a server of the test's own, for tests that kill it.
+
+mod cluster;
+mod database;
+
+pub use cluster::PostgresCluster;
+pub use database::TestDatabase;
