@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+
+FROM rust:1.95.0-slim-bookworm AS build
+WORKDIR /build
+
+# Dependencies first, in a layer of their own: it is built again only when a manifest changes. Cargo wants a source file
+# per target, so every member gets an empty one.
+COPY Cargo.toml Cargo.lock ./
+COPY aggregates/Cargo.toml aggregates/
+COPY event-log/Cargo.toml event-log/
+COPY projections/Cargo.toml projections/
+COPY tests/engines/Cargo.toml tests/engines/
+RUN mkdir -p src aggregates/src event-log/src projections/src tests/engines/src \
+    && echo 'fn main() {}' | tee src/main.rs tests/main.rs \
+    && touch src/lib.rs aggregates/src/lib.rs event-log/src/lib.rs projections/src/lib.rs tests/engines/src/lib.rs \
+    && cargo build --release --locked --bin tenure \
+    && rm -rf src aggregates event-log projections tests
+
+# The real sources may be older than the empty ones were, and cargo goes by age.
+COPY . .
+RUN find src aggregates event-log projections -name '*.rs' -exec touch {} + \
+    && cargo build --release --locked --bin tenure
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --home-dir /var/lib/tenure --create-home --shell /usr/sbin/nologin tenure
+COPY --from=build /build/target/release/tenure /usr/local/bin/tenure
+USER tenure
+ENV TENURE_LISTEN=0.0.0.0:7101 \
+    TENURE_DATA_DIR=/var/lib/tenure
+VOLUME /var/lib/tenure
+EXPOSE 7101
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["tenure", "health"]
+ENTRYPOINT ["tenure"]
+CMD ["serve"]
