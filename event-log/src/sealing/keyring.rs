@@ -1,0 +1,289 @@
+//! Finding and making keys, with a bounded memory of those used last.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use uuid::Uuid;
+
+use super::cipher::{DataKey, WrappingKey, random_key};
+use crate::engine::{Engine, EngineError, KeyId, StoredKey};
+use crate::event::StreamId;
+
+const TENANT_KEYS: u64 = 20_000;
+const STREAM_KEYS: u64 = 100_000;
+
+/// How long an instance that did not hear of an erasure may go on reading.
+const KEEP: Duration = Duration::from_mins(1);
+
+/// A stream's data key.
+#[derive(Clone)]
+pub(super) enum Held {
+    Live(Arc<DataKey>),
+    Destroyed,
+}
+
+/// A stream for which an append needs a data key.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub stream: &'a StreamId,
+    pub tenant_id: Uuid,
+    /// Its first event is being written, so it can have no key yet.
+    pub is_new: bool,
+}
+
+#[derive(Clone)]
+enum TenantKey {
+    Live(Arc<WrappingKey>),
+    Destroyed,
+}
+
+#[derive(Clone)]
+struct StreamKey {
+    tenant_id: Uuid,
+    held: Held,
+}
+
+pub(super) struct Keyring {
+    master: WrappingKey,
+    tenants: Cache<Uuid, TenantKey>,
+    streams: Cache<StreamId, StreamKey>,
+    /// Tenants whose first key was made here without asking whether there is one.
+    begun: Cache<Uuid, ()>,
+    /// Counts calls of `forget`: what was looked up before one must not be cached after it.
+    forgets: AtomicU64,
+}
+
+impl Keyring {
+    pub fn new(master: WrappingKey) -> Self {
+        Self {
+            master,
+            tenants: Cache::builder().max_capacity(TENANT_KEYS).time_to_live(KEEP).build(),
+            streams: Cache::builder()
+                .max_capacity(STREAM_KEYS)
+                .time_to_live(KEEP)
+                .support_invalidation_closures()
+                .build(),
+            begun: Cache::builder().max_capacity(TENANT_KEYS).time_to_live(KEEP).build(),
+            forgets: AtomicU64::new(0),
+        }
+    }
+
+    /// The data keys of these streams, each with its tenant if that is known. A stream without a key is left out.
+    pub async fn find(
+        &self,
+        engine: &Engine,
+        wanted: HashMap<StreamId, Option<Uuid>>,
+    ) -> Result<HashMap<StreamId, Held>, EngineError> {
+        let lookup = Lookup::begin(self);
+        let mut found = HashMap::with_capacity(wanted.len());
+        let mut ask = Vec::new();
+        for (stream, tenant_id) in wanted {
+            if let Some(key) = self.streams.get(&stream) {
+                found.insert(stream, key.held);
+            } else {
+                ask.extend(tenant_id.filter(|id| !self.tenants.contains_key(id)).map(KeyId::Tenant));
+                ask.push(KeyId::Stream(stream));
+            }
+        }
+        let stored = lookup.ask(engine, ask).await?;
+        let (tenants, streams) = lookup.tenants_of(engine, stored).await?;
+        for (id, key) in streams {
+            found.insert(id.clone(), lookup.unwrap_stream(&tenants, id, &key)?);
+        }
+        Ok(found)
+    }
+
+    /// The data keys of these streams; those that do not exist are made and added to `made`, wrapped.
+    pub async fn find_or_make(
+        &self,
+        engine: &Engine,
+        wanted: &[Wanted<'_>],
+        made: &mut Vec<StoredKey>,
+    ) -> Result<HashMap<StreamId, Held>, EngineError> {
+        let lookup = Lookup::begin(self);
+        let mut held = HashMap::with_capacity(wanted.len());
+        let mut ask = Vec::new();
+        for Wanted { stream, tenant_id, is_new } in wanted.iter().copied() {
+            if let Some(key) = self.streams.get(stream) {
+                held.insert(stream.clone(), key.held);
+                continue;
+            }
+            if !is_new {
+                ask.push(KeyId::Stream(stream.clone()));
+            }
+            if !self.tenants.contains_key(&tenant_id) && !self.begins(wanted, tenant_id) {
+                ask.push(KeyId::Tenant(tenant_id));
+            }
+        }
+        let stored = lookup.ask(engine, ask).await?;
+        let (mut tenants, streams) = lookup.tenants_of(engine, stored).await?;
+        for (id, key) in streams {
+            held.insert(id.clone(), lookup.unwrap_stream(&tenants, id, &key)?);
+        }
+        for Wanted { stream, tenant_id, .. } in wanted.iter().copied() {
+            if held.contains_key(stream) {
+                continue;
+            }
+            let tenant = tenants.entry(tenant_id).or_insert_with(|| {
+                self.tenants.get(&tenant_id).unwrap_or_else(|| self.make_tenant_key(tenant_id, made))
+            });
+            let key = match tenant {
+                TenantKey::Destroyed => Held::Destroyed,
+                TenantKey::Live(tenant) => {
+                    let bytes = random_key();
+                    let id = KeyId::Stream(stream.clone());
+                    made.push(StoredKey { wrapped: Some(tenant.wrap(&id, tenant_id, &bytes)), id, tenant_id });
+                    Held::Live(Arc::new(DataKey::new(&bytes)))
+                }
+            };
+            held.insert(stream.clone(), key);
+        }
+        Ok(held)
+    }
+
+    /// Caches keys that were made here and are committed now.
+    pub fn remember(&self, made: &[StoredKey]) {
+        let lookup = Lookup::begin(self);
+        let mut tenants = HashMap::new();
+        for key in made {
+            // They were wrapped here a moment ago; should one not open, the next look-up says so.
+            match &key.id {
+                KeyId::Tenant(id) => {
+                    if let Ok(tenant) = lookup.unwrap_tenant(key) {
+                        tenants.insert(*id, tenant);
+                    }
+                }
+                KeyId::Stream(id) => {
+                    if let Some(tenant) = self.tenants.get(&key.tenant_id) {
+                        tenants.entry(key.tenant_id).or_insert(tenant);
+                        let _ = lookup.unwrap_stream(&tenants, id.clone(), key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets the tenant's key and those of its streams.
+    pub fn forget(&self, tenant_id: Uuid) {
+        self.forgets.fetch_add(1, Ordering::SeqCst);
+        self.drop_cached(tenant_id);
+    }
+
+    fn drop_cached(&self, tenant_id: Uuid) {
+        self.tenants.invalidate(&tenant_id);
+        if let Err(error) = self.streams.invalidate_entries_if(move |_, key| key.tenant_id == tenant_id) {
+            tracing::error!(%error, "the cached keys of a tenant could not be dropped one by one");
+            self.streams.invalidate_all();
+        }
+    }
+
+    /// True if the append creates the tenant's own stream, so that the tenant can have no key yet. Should it have one all
+    /// the same, the append is refused and prepared again; the second time the log is asked.
+    fn begins(&self, wanted: &[Wanted<'_>], tenant_id: Uuid) -> bool {
+        let own = tenant_id.to_string();
+        let creates = wanted.iter().any(|wanted| wanted.is_new && wanted.stream.aggregate_id == own);
+        creates && !self.begun.contains_key(&tenant_id)
+    }
+
+    fn make_tenant_key(&self, tenant_id: Uuid, made: &mut Vec<StoredKey>) -> TenantKey {
+        self.begun.insert(tenant_id, ());
+        let bytes = random_key();
+        let id = KeyId::Tenant(tenant_id);
+        made.push(StoredKey { wrapped: Some(self.master.wrap(&id, tenant_id, &bytes)), id, tenant_id });
+        TenantKey::Live(Arc::new(WrappingKey::new(&bytes)))
+    }
+}
+
+type Tenants = HashMap<Uuid, TenantKey>;
+type Streams = Vec<(StreamId, StoredKey)>;
+
+/// One look at the stored keys. What it finds is cached, unless keys were forgotten meanwhile.
+struct Lookup<'a> {
+    ring: &'a Keyring,
+    forgets: u64,
+}
+
+impl<'a> Lookup<'a> {
+    fn begin(ring: &'a Keyring) -> Self {
+        Self { ring, forgets: ring.forgets.load(Ordering::SeqCst) }
+    }
+
+    async fn ask(&self, engine: &Engine, ids: Vec<KeyId>) -> Result<Vec<StoredKey>, EngineError> {
+        let ids: HashSet<KeyId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        engine.keys(&ids.into_iter().collect::<Vec<_>>()).await
+    }
+
+    /// The streams' keys among those stored, and the keys of their tenants, asked for if they are not at hand.
+    async fn tenants_of(&self, engine: &Engine, stored: Vec<StoredKey>) -> Result<(Tenants, Streams), EngineError> {
+        let (mut tenants, mut streams) = (Tenants::new(), Streams::new());
+        for key in stored {
+            match key.id.clone() {
+                KeyId::Tenant(id) => {
+                    tenants.insert(id, self.unwrap_tenant(&key)?);
+                }
+                KeyId::Stream(id) => streams.push((id, key)),
+            }
+        }
+        let mut missing = Vec::new();
+        for (_, key) in &streams {
+            if let Entry::Vacant(vacant) = tenants.entry(key.tenant_id) {
+                match self.ring.tenants.get(&key.tenant_id) {
+                    Some(tenant) => drop(vacant.insert_entry(tenant)),
+                    None => missing.push(KeyId::Tenant(key.tenant_id)),
+                }
+            }
+        }
+        for key in self.ask(engine, missing).await? {
+            tenants.insert(key.tenant_id, self.unwrap_tenant(&key)?);
+        }
+        Ok((tenants, streams))
+    }
+
+    fn unwrap_tenant(&self, key: &StoredKey) -> Result<TenantKey, EngineError> {
+        let tenant = match &key.wrapped {
+            None => TenantKey::Destroyed,
+            Some(wrapped) => {
+                let bytes = self.ring.master.unwrap(&key.id, key.tenant_id, wrapped);
+                let bytes = bytes.map_err(|_| corrupt(&format!("the key of tenant {}", key.tenant_id)))?;
+                TenantKey::Live(Arc::new(WrappingKey::new(&bytes)))
+            }
+        };
+        self.ring.tenants.insert(key.tenant_id, tenant.clone());
+        self.drop_if_forgotten(key.tenant_id);
+        Ok(tenant)
+    }
+
+    fn unwrap_stream(&self, tenants: &Tenants, id: StreamId, key: &StoredKey) -> Result<Held, EngineError> {
+        let held = match (tenants.get(&key.tenant_id), &key.wrapped) {
+            (Some(TenantKey::Destroyed), _) | (_, None) => Held::Destroyed,
+            (Some(TenantKey::Live(tenant)), Some(wrapped)) => {
+                let bytes = tenant.unwrap(&key.id, key.tenant_id, wrapped);
+                let bytes = bytes.map_err(|_| corrupt(&format!("the key of stream {id}")))?;
+                Held::Live(Arc::new(DataKey::new(&bytes)))
+            }
+            (None, Some(_)) => {
+                return Err(corrupt(&format!("the key of stream {id} has no tenant's key above it, so it")));
+            }
+        };
+        self.ring.streams.insert(id, StreamKey { tenant_id: key.tenant_id, held: held.clone() });
+        self.drop_if_forgotten(key.tenant_id);
+        Ok(held)
+    }
+
+    fn drop_if_forgotten(&self, tenant_id: Uuid) {
+        if self.ring.forgets.load(Ordering::SeqCst) != self.forgets {
+            self.ring.drop_cached(tenant_id);
+        }
+    }
+}
+
+fn corrupt(what: &str) -> EngineError {
+    EngineError::Corrupt(format!("{what} does not open"))
+}

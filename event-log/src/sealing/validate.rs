@@ -1,0 +1,78 @@
+//! What an append's texts and payloads must look like, whichever engine takes it: a mistake here is the caller's. That
+//! nothing is named twice or too long is the writer's to see.
+
+use serde_json::Value;
+
+use super::{COMMAND_ID, markers};
+use crate::append::{Append, AppendError, Claim};
+use crate::event::{MetadataValue, NewEvent, StreamId};
+
+/// Nested objects and arrays in a payload. `serde_json` reads back no more than 127.
+const MAX_DEPTH: usize = 100;
+
+pub(super) fn validate(append: &Append) -> Result<(), AppendError> {
+    require(!append.streams.is_empty(), "it extends no stream")?;
+    for stream in &append.streams {
+        require(!stream.events.is_empty(), "a stream gets no event")?;
+        stream_id(&stream.stream)?;
+        stream.events.iter().try_for_each(event)?;
+    }
+    append.unchanged.iter().try_for_each(|guard| stream_id(&guard.stream))?;
+    append.claims.iter().chain(&append.releases).try_for_each(claim)?;
+    append.limits.iter().try_for_each(|limit| text(&limit.scope).and_then(|()| text(&limit.key)))?;
+    append.idempotency.iter().try_for_each(|record| {
+        text(&record.principal)?;
+        text(&record.key)?;
+        stream_id(&record.stream)
+    })
+}
+
+fn event(event: &NewEvent) -> Result<(), AppendError> {
+    text(&event.event_type)?;
+    text(&event.event_version)?;
+    payload(&event.payload, 1)?;
+    for (name, value) in &event.metadata {
+        require(name != COMMAND_ID, "only the log writes command_id into the metadata")?;
+        text(name)?;
+        match value {
+            MetadataValue::Plain(value) | MetadataValue::Personal(value) => text(value)?,
+        }
+    }
+    Ok(())
+}
+
+fn payload(value: &Value, depth: usize) -> Result<(), AppendError> {
+    require(depth <= MAX_DEPTH, "a payload is nested too deeply")?;
+    match value {
+        Value::String(value) => text(value),
+        Value::Array(items) => items.iter().try_for_each(|item| payload(item, depth + 1)),
+        Value::Object(object) => {
+            let marked = markers::personal(object);
+            require(
+                marked.is_ok(),
+                "a payload bears a mark of the log's ($personal, $sealed, $erased) in a wrong place",
+            )?;
+            object.iter().try_for_each(|(name, value)| text(name).and_then(|()| payload(value, depth + 1)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+fn stream_id(stream: &StreamId) -> Result<(), AppendError> {
+    text(&stream.aggregate_type)?;
+    text(&stream.aggregate_id)
+}
+
+fn claim(claim: &Claim) -> Result<(), AppendError> {
+    text(&claim.scope)?;
+    text(&claim.key)?;
+    text(&claim.owner)
+}
+
+fn text(text: &str) -> Result<(), AppendError> {
+    require(!text.contains('\0'), "a text holds U+0000")
+}
+
+fn require(holds: bool, otherwise: &'static str) -> Result<(), AppendError> {
+    if holds { Ok(()) } else { Err(AppendError::Malformed(otherwise)) }
+}
