@@ -7,6 +7,8 @@
 mod collect;
 mod commit;
 mod footprint;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
