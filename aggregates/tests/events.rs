@@ -1,0 +1,104 @@
+//! The stored form of every event, frozen. A snapshot that changes means that old history can't be read any more: add an
+//! upcaster and keep the old snapshot as its fixture, or take the change back.
+
+use serde_json::Value;
+use tenure_aggregates::{Administrator, Decider, Personal, Tenant, administrator, decode, tenant};
+
+use crate::given;
+
+/// What the log stores in place of personal values. The bytes differ from append to append.
+fn sealed(opened: Value) -> Value {
+    match opened {
+        Value::Object(fields) if fields.contains_key("$personal") => serde_json::json!({ "$sealed": "[sealed]" }),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, sealed(value))).collect(),
+        Value::Array(values) => values.into_iter().map(sealed).collect(),
+        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => scalar,
+    }
+}
+
+/// Compares with the frozen form, in which the order of fields means nothing.
+fn assert_json(name: &str, payload: &Value) {
+    insta::with_settings!({ sort_maps => true, omit_expression => true }, {
+        insta::assert_json_snapshot!(name, payload);
+    });
+}
+
+/// Freezes both forms (one, if nothing is personal) and checks that they are read back.
+fn assert_frozen<A: Decider>(name: &str, event: &A::Event) -> A::Event {
+    let opened = serde_json::to_value(event).expect("an event made by a decision can be written");
+    assert_json(name, &opened);
+    assert_eq!(&decode::<A>(name, "1", opened.clone()).expect("the opened form is read"), event);
+
+    let stored = sealed(opened.clone());
+    if stored != opened {
+        assert_json(&format!("{name}.sealed"), &stored);
+    }
+    decode::<A>(name, "1", stored).expect("the sealed form is read")
+}
+
+#[test]
+fn the_stored_form_of_a_tenants_events() {
+    for event in given::tenant::every_event() {
+        match (&event, assert_frozen::<Tenant>(event.name(), &event)) {
+            (tenant::Event::Provisioned { .. }, tenant::Event::Provisioned { account, .. }) => {
+                assert_eq!(account.contact_email, Personal::Sealed);
+            }
+            (tenant::Event::Updated { .. }, tenant::Event::Updated { changes, .. }) => {
+                assert_eq!(changes.contact_email, Some(Personal::Sealed));
+            }
+            (_, sealed) => assert_eq!(sealed, event, "nothing personal in it"),
+        }
+    }
+}
+
+#[test]
+fn the_stored_form_of_an_administrators_events() {
+    for event in given::administrator::removed_after_accepting() {
+        match (&event, assert_frozen::<Administrator>(event.name(), &event)) {
+            (administrator::Event::Invited { .. }, administrator::Event::Invited { display_name, email, .. }) => {
+                assert_eq!((display_name, email), (Personal::Sealed, Personal::Sealed));
+            }
+            (_, sealed) => assert_eq!(sealed, event, "nothing personal in it"),
+        }
+    }
+}
+
+#[test]
+fn the_kinds_of_tenants_in_their_stored_form() {
+    let [provisioned] = &given::tenant::active_msp()[..] else { panic!("one event") };
+    let payload = serde_json::to_value(provisioned).expect("written");
+    assert_eq!(payload["tenant.provisioned"]["kind"], serde_json::json!({ "type": "msp" }));
+    assert_eq!(&decode::<Tenant>("tenant.provisioned", "1", payload).expect("read"), provisioned);
+}
+
+/// Fails to compile when an event is added, so that nobody forgets it in `every_event`.
+#[test]
+fn every_event_has_a_snapshot() {
+    let place = |event: &tenant::Event| match event {
+        tenant::Event::Provisioned { .. } => 0,
+        tenant::Event::Updated { .. } => 1,
+        tenant::Event::Suspended { .. } => 2,
+        tenant::Event::Reinstated { .. } => 3,
+        tenant::Event::Deprovisioned { .. } => 4,
+        tenant::Event::Restored { .. } => 5,
+        tenant::Event::Deleted { .. } => 6,
+        tenant::Event::UsageReported { .. } => 7,
+        tenant::Event::UsageMonthly { .. } => 8,
+    };
+    assert_eq!(given::tenant::every_event().each_ref().map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+
+    let place = |event: &administrator::Event| match event {
+        administrator::Event::Invited { .. } => 0,
+        administrator::Event::Accepted { .. } => 1,
+        administrator::Event::Removed { .. } => 2,
+    };
+    assert_eq!(given::administrator::removed_after_accepting().each_ref().map(place), [0, 1, 2]);
+}
+
+#[test]
+fn an_event_in_a_log_line_gives_nobody_away() {
+    let lines = format!("{:?}{:?}", given::tenant::every_event(), given::administrator::removed_after_accepting());
+    for personal in ["it@acme", "Ada", "Lovelace"] {
+        assert!(!lines.contains(personal), "{personal}");
+    }
+}

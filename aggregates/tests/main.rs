@@ -1,0 +1,12 @@
+//! The rules of the aggregates, as given (events), when (a command), then (events or a refusal).
+
+mod administrator;
+mod events;
+mod fold;
+mod given;
+mod ids;
+mod personal;
+mod properties;
+mod replay;
+mod tenant;
+mod values;

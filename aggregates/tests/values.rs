@@ -1,0 +1,9 @@
+//! What each value accepts, keeps and refuses.
+
+mod email;
+mod limit;
+mod module;
+mod period;
+mod retention;
+mod short_code;
+mod text;
