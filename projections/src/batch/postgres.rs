@@ -1,0 +1,226 @@
+//! The views on `PostgreSQL`: schema `views` beside the log, shared by every instance.
+//!
+//! A batch is three or four round trips: begin and take the checkpoint rows; load the rows that are not cached; one
+//! statement that writes every table and moves the checkpoints; commit. Nothing is flushed for it
+//! (`synchronous_commit=off`): after a crash of the server the lost tail is applied again.
+
+mod statements;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Column as _, ConnectOptions, Executor, PgConnection, PgPool, Row, TypeInfo};
+
+use super::{Cell, Cells, Change, StoreError, Table};
+use crate::generation::Checkpoint;
+use statements::{begin_statement, create_statements, load_statement, qualify, write_statement};
+
+/// A call that takes longer hangs; its connection is given up.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
+type Answer = Result<Result<Vec<PgRow>, sqlx::Error>, tokio::time::error::Elapsed>;
+
+/// The views' database: a pool for readers, and what a projector's connection is made with.
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    readers: PgPool,
+    projector: PgConnectOptions,
+}
+
+impl Postgres {
+    pub async fn open(url: &SecretString, readers: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(StoreError::unavailable)?
+            .disable_statement_logging()
+            .application_name("tenure views");
+        // A frozen instance must not hold a checkpoint's row for long, nor may a statement planned while a table was
+        // empty go on scanning it when it has grown: everything a projector asks for is found by a key.
+        let projector = options.clone().application_name("tenure projector").options([
+            ("synchronous_commit", "off"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("statement_timeout", "60s"),
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ]);
+        let readers = PgPoolOptions::new()
+            .max_connections(readers.max(1))
+            .acquire_timeout(CONNECT_LIMIT)
+            .connect_with(options.options([("statement_timeout", "30s"), ("default_transaction_read_only", "on")]))
+            .await
+            .map_err(|error| store_error(error).0)?;
+        Ok(Self { readers, projector })
+    }
+
+    pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
+        let sql = qualify(sql);
+        let rows = self.readers.fetch_all(bind(&sql, params)).await.map_err(|error| store_error(error).0)?;
+        rows.iter().map(cells).collect()
+    }
+
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        let mut session = Session { options: self.projector.clone(), connection: None };
+        session.connection = Some(session.take().await?);
+        Ok(session)
+    }
+
+    pub async fn close(&self) {
+        self.readers.close().await;
+    }
+}
+
+/// A projector's connection; replaced when it breaks.
+pub(crate) struct Session {
+    options: PgConnectOptions,
+    connection: Option<Open>,
+}
+
+struct Open {
+    connection: PgConnection,
+    in_transaction: bool,
+}
+
+impl Session {
+    /// Runs prepared SQL.
+    async fn run(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+        // Put back only once the answer is here: a connection that broke, or whose caller went away, is given up.
+        let mut open = self.take().await?;
+        let answer = tokio::time::timeout(CALL_LIMIT, open.connection.fetch_all(statement)).await;
+        self.settle(open, answer)
+    }
+
+    /// Runs SQL without parameters, several statements at once if need be. `transaction`: whether it leaves one open.
+    async fn run_plain(&mut self, sql: &str, transaction: Option<bool>) -> Result<Vec<PgRow>, StoreError> {
+        let mut open = self.take().await?;
+        let answer = tokio::time::timeout(CALL_LIMIT, open.connection.fetch_all(sqlx::raw_sql(sql))).await;
+        open.in_transaction = transaction.unwrap_or(open.in_transaction);
+        self.settle(open, answer)
+    }
+
+    async fn take(&mut self) -> Result<Open, StoreError> {
+        if let Some(open) = self.connection.take() {
+            return Ok(open);
+        }
+        let connection = tokio::time::timeout(CONNECT_LIMIT, self.options.connect())
+            .await
+            .map_err(StoreError::unavailable)?
+            .map_err(|error| store_error(error).0)?;
+        Ok(Open { connection, in_transaction: false })
+    }
+
+    fn settle(&mut self, open: Open, answer: Answer) -> Result<Vec<PgRow>, StoreError> {
+        match answer {
+            Ok(Ok(rows)) => {
+                self.connection = Some(open);
+                Ok(rows)
+            }
+            Ok(Err(error)) => {
+                let (error, usable) = store_error(error);
+                self.connection = usable.then_some(open);
+                Err(error)
+            }
+            Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+        }
+    }
+
+    pub async fn begin(&mut self, views: &[(&'static str, u32)]) -> Result<Vec<Checkpoint>, StoreError> {
+        self.rollback().await?;
+        // If the second half fails, the first has begun a transaction all the same: the next begin ends it.
+        let rows = self.run_plain(&begin_statement(views), Some(true)).await?;
+        rows.iter().map(|row| Checkpoint::from_cells(&cells(row)?)).collect()
+    }
+
+    pub async fn lock(&mut self, checkpoint: &str) -> Result<Option<u64>, StoreError> {
+        let sql = "select position from {checkpoints} where name = $1 for update";
+        let rows = self.query(sql, vec![checkpoint.into()]).await?;
+        Ok(rows.first().and_then(|row| match row.first() {
+            Some(Cell::Integer(position)) => u64::try_from(*position).ok(),
+            Some(Cell::Text(_) | Cell::Null) | None => None,
+        }))
+    }
+
+    pub async fn load(
+        &mut self,
+        table: &'static Table,
+        generation: u32,
+        keys: Vec<Cells>,
+    ) -> Result<Vec<Cells>, StoreError> {
+        let statement = load_statement(table, generation, keys);
+        self.run(statement.query()).await?.iter().map(cells).collect()
+    }
+
+    pub async fn write(&mut self, changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
+        let statement = write_statement(changes, checkpoints);
+        self.run(statement.query()).await.map(drop)
+    }
+
+    pub async fn create_tables(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
+        self.run_plain(&create_statements(tables, generation), None).await.map(drop)
+    }
+
+    pub async fn query(&mut self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
+        let sql = qualify(sql);
+        self.run(bind(&sql, params)).await?.iter().map(cells).collect()
+    }
+
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        if self.connection.as_ref().is_none_or(|open| !open.in_transaction) {
+            return Err(StoreError::unavailable(std::io::Error::other("the connection was lost before the commit")));
+        }
+        self.run_plain("commit", Some(false)).await.map(drop)
+    }
+
+    pub async fn rollback(&mut self) -> Result<(), StoreError> {
+        if self.connection.as_ref().is_some_and(|open| open.in_transaction) {
+            self.run_plain("rollback", Some(false)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn bind(sql: &str, params: Vec<Cell>) -> Statement<'_> {
+    params.into_iter().fold(sqlx::query(sql), |query, param| match param {
+        Cell::Integer(value) => query.bind(value),
+        Cell::Text(value) => query.bind(value),
+        Cell::Null => query.bind(None::<String>),
+    })
+}
+
+fn cells(row: &PgRow) -> Result<Cells, StoreError> {
+    row.columns()
+        .iter()
+        .map(|column| match column.type_info().name() {
+            "INT8" => row.try_get::<Option<i64>, _>(column.ordinal()).map(Cell::from),
+            _ => row.try_get::<Option<String>, _>(column.ordinal()).map(Cell::from),
+        })
+        .collect::<Result<_, _>>()
+        .map_err(StoreError::refused)
+}
+
+/// The error for our callers, and whether the connection can still be used.
+fn store_error(error: sqlx::Error) -> (StoreError, bool) {
+    let sqlx::Error::Database(database) = &error else {
+        let usable =
+            matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_));
+        let error = if usable { StoreError::refused(error) } else { StoreError::unavailable(error) };
+        return (error, usable);
+    };
+    let code = database.code().unwrap_or_default().into_owned();
+    match code.get(..2).unwrap_or_default() {
+        _ if code == "42P01" => (StoreError::UndefinedTable, true),
+        // Connection, resources, operator's intervention, system, idle in transaction.
+        "08" | "53" | "57" | "58" => (StoreError::unavailable(error), false),
+        "25" => (StoreError::unavailable(error), false),
+        // Serialization, deadlock, lock not available.
+        "40" | "55" => (StoreError::unavailable(error), true),
+        _ => (StoreError::refused(error), true),
+    }
+}

@@ -1,0 +1,164 @@
+//! The statements that write and read whole batches of rows: `unnest` over one array per column.
+
+use std::fmt::Write as _;
+
+use super::Statement;
+use crate::batch::table::{Kind, Write};
+use crate::batch::{Cell, Cells, Change, Column, Table};
+use crate::generation::live_checkpoints;
+
+/// SQL whose parameters are arrays, one per column.
+#[derive(Default)]
+pub(super) struct Arrays {
+    sql: String,
+    params: Vec<Array>,
+}
+
+enum Array {
+    Integers(Vec<Option<i64>>),
+    Texts(Vec<Option<String>>),
+}
+
+impl Arrays {
+    /// The statement, ready to run.
+    pub fn query(&self) -> Statement<'_> {
+        self.params.iter().fold(sqlx::query(&self.sql), |query, param| match param {
+            Array::Integers(values) => query.bind(values),
+            Array::Texts(values) => query.bind(values),
+        })
+    }
+
+    /// Adds the rows' columns as parameters; answers `unnest($1::text[], $2::bigint[], ...)`.
+    fn unnest(&mut self, columns: &[Column], rows: Vec<Cells>) -> String {
+        let first = self.params.len();
+        self.params.extend(columns.iter().map(|column| match column.kind {
+            Kind::Integer => Array::Integers(Vec::with_capacity(rows.len())),
+            Kind::Text => Array::Texts(Vec::with_capacity(rows.len())),
+        }));
+        for row in rows {
+            for (array, cell) in self.params[first..].iter_mut().zip(row) {
+                match (array, cell) {
+                    (Array::Integers(values), Cell::Integer(value)) => values.push(Some(value)),
+                    (Array::Integers(values), Cell::Null | Cell::Text(_)) => values.push(None),
+                    (Array::Texts(values), Cell::Text(value)) => values.push(Some(value)),
+                    (Array::Texts(values), Cell::Null | Cell::Integer(_)) => values.push(None),
+                }
+            }
+        }
+        let arrays: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| format!("${}::{}[]", first + index + 1, sql_type(column.kind)))
+            .collect();
+        format!("unnest({})", arrays.join(", "))
+    }
+}
+
+const fn sql_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer => "bigint",
+        Kind::Text => "text",
+    }
+}
+
+/// Puts tables named in braces into the schema.
+pub(super) fn qualify(sql: &str) -> String {
+    sql.replace('{', "views.").replace('}', "")
+}
+
+/// Begins a transaction and takes the live checkpoints of these views (names are the code's own, never a caller's).
+pub(super) fn begin_statement(views: &[(&'static str, u32)]) -> String {
+    if views.is_empty() {
+        return "begin".to_owned();
+    }
+    format!("begin; {} for update of c skip locked", qualify(&live_checkpoints(views)))
+}
+
+/// The rows with these keys.
+pub(super) fn load_statement(table: &'static Table, generation: u32, keys: Vec<Cells>) -> Arrays {
+    let mut statement = Arrays::default();
+    let wanted = statement.unnest(table.key_columns(), keys);
+    let columns: Vec<String> = table.columns.iter().map(|column| format!("t.{}", column.name)).collect();
+    statement.sql = format!(
+        "select {} from {wanted} as k({keys}) join views.{name} t using ({keys})",
+        columns.join(", "),
+        keys = table.key_list(),
+        name = table.in_generation(generation),
+    );
+    statement
+}
+
+/// One statement for the whole batch: a common table expression per table and kind of change, then the checkpoints.
+/// (They all see the same snapshot; that is right, because no two of them touch one row.)
+pub(super) fn write_statement(changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Arrays {
+    let mut statement = Arrays::default();
+    let mut parts = Vec::new();
+    for Change { table, generation, put, delete } in changes {
+        let name = table.in_generation(generation);
+        if !delete.is_empty() {
+            let keys = statement.unnest(table.key_columns(), delete);
+            let matches: Vec<String> =
+                table.key_columns().iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
+            let (list, matches) = (table.key_list(), matches.join(" and "));
+            parts.push(format!("delete from views.{name} t using {keys} as k({list}) where {matches}"));
+        }
+        if !put.is_empty() {
+            let rows = statement.unnest(table.columns, put);
+            let sets: Vec<String> = table.value_columns().iter().map(|column| set(table.write, column)).collect();
+            let (columns, key, sets) = (table.column_list(), table.key_list(), sets.join(", "));
+            parts.push(format!(
+                "insert into views.{name} as t ({columns}) select * from {rows} on conflict ({key}) do update set {sets}"
+            ));
+        }
+    }
+    let moves = checkpoints.into_iter().map(|(name, position)| vec![name.into(), signed(position).into()]).collect();
+    let moves = statement.unnest(CHECKPOINT, moves);
+    let mut sql = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let lead = if index == 0 { "with" } else { "," };
+        // Writing to a String can't fail.
+        let _ = write!(sql, "{lead} w{index} as ({part}) ");
+    }
+    sql += &format!(
+        "update views.checkpoints c set position = k.position from {moves} as k(name, position) where c.name = k.name"
+    );
+    statement.sql = sql;
+    statement
+}
+
+const CHECKPOINT: &[Column] = &[crate::batch::text("name"), crate::batch::integer("position")];
+
+fn set(write: Write, column: &Column) -> String {
+    let name = column.name;
+    match write {
+        Write::Replace | Write::Blind => format!("{name} = excluded.{name}"),
+        Write::Add => format!("{name} = t.{name} + excluded.{name}"),
+    }
+}
+
+fn signed(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// The tables and indexes of one generation.
+pub(super) fn create_statements(tables: &'static [Table], generation: u32) -> String {
+    let mut sql = String::new();
+    for table in tables {
+        let name = table.in_generation(generation);
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|column| {
+                let collation = if column.kind == Kind::Text { " collate \"C\"" } else { "" };
+                let absent = if column.nullable { "" } else { " not null" };
+                format!("{} {}{collation}{absent}", column.name, sql_type(column.kind))
+            })
+            .collect();
+        let (columns, key) = (columns.join(", "), table.key_list());
+        let _ = write!(sql, "create table views.{name} ({columns}, primary key ({key})); ");
+        for (index, list) in table.indexes.iter().enumerate() {
+            let _ = write!(sql, "create index {name}_{index} on views.{name} ({list}); ");
+        }
+    }
+    sql
+}

@@ -1,0 +1,223 @@
+//! Billing events: what an MSP pays for, one row per event of a customer that a bill is made from (RP-PAM article 38).
+//!
+//! MSPs themselves are nobody's customers and have none.
+
+mod page;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_event_log::Position;
+use uuid::Uuid;
+
+pub use page::{BillingFilter, BillingScope, page};
+
+use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
+use crate::cells::{CellsReader, micros};
+use crate::history::{Happened, Obstacle};
+use crate::rows::{Row, Rows};
+use crate::tenants::unknown_tenant;
+use crate::view::Fact;
+
+const EVENTS: Table = Table {
+    name: "billing_events",
+    columns: &[
+        integer("position"),
+        text("event_id"),
+        text("event_type"),
+        text("tenant_id"),
+        text("msp_id"),
+        text("short_code"),
+        integer("occurred_at"),
+        integer("recorded_at"),
+        text("data"),
+    ],
+    key: 1,
+    indexes: &["msp_id, position", "tenant_id, position", "recorded_at, position"],
+    write: Write::Blind,
+};
+
+/// Whose customer a tenant is: later events don't say.
+const TENANTS: Table = Table {
+    name: "billing_tenants",
+    columns: &[text("tenant_id"), nullable_text("msp_id"), text("short_code")],
+    key: 1,
+    indexes: &[],
+    write: Write::Replace,
+};
+
+pub(crate) const TABLES: &[Table] = &[EVENTS, TENANTS];
+
+/// Events that change nothing here.
+pub(crate) const IGNORED: &[&str] = &[
+    "tenant.updated",
+    "tenant.usage.reported",
+    "administrator.invited",
+    "administrator.accepted",
+    "administrator.removed",
+];
+
+/// The namespace of billing events' ids. Never to be changed: exporters and bills refer to what is derived from it.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2a54_9d0b_4c1e_8f0e_7d52_51e7_b1a6);
+
+/// One line of a bill's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillingEvent {
+    /// Its place in the log, and in this list.
+    pub position: Position,
+    /// Made from the stream and the sequence: the same after every rebuild.
+    pub event_id: Uuid,
+    /// The business's name, for example `tenant.suspended`.
+    pub event_type: String,
+    /// The customer.
+    pub tenant_id: TenantId,
+    /// Its MSP.
+    pub msp_id: TenantId,
+    /// The customer's short code.
+    pub short_code: String,
+    /// When it happened; for a month's usage the month's last second.
+    pub occurred_at: DateTime<Utc>,
+    /// When the log took it.
+    pub recorded_at: DateTime<Utc>,
+    /// A JSON object, different for each type, see `contracts/rp-pam.md`.
+    pub data: String,
+}
+
+impl Row for BillingEvent {
+    const TABLE: &'static Table = &EVENTS;
+
+    fn into_cells(self) -> Cells {
+        vec![
+            i64::try_from(self.position.get()).unwrap_or(i64::MAX).into(),
+            self.event_id.to_string().into(),
+            self.event_type.into(),
+            self.tenant_id.to_string().into(),
+            self.msp_id.to_string().into(),
+            self.short_code.into(),
+            micros(self.occurred_at).into(),
+            micros(self.recorded_at).into(),
+            self.data.into(),
+        ]
+    }
+
+    fn from_cells(cells: Cells) -> Option<Self> {
+        let mut cells = CellsReader::new(cells);
+        Some(Self {
+            position: Position::new(cells.number()?),
+            event_id: cells.parsed()?,
+            event_type: cells.text()?,
+            tenant_id: cells.parsed()?,
+            msp_id: cells.parsed()?,
+            short_code: cells.text()?,
+            occurred_at: cells.time()?,
+            recorded_at: cells.time()?,
+            data: cells.text()?,
+        })
+    }
+}
+
+struct Customer {
+    tenant_id: TenantId,
+    /// `None` for an MSP.
+    msp: Option<TenantId>,
+    short_code: String,
+}
+
+impl Row for Customer {
+    const TABLE: &'static Table = &TENANTS;
+
+    fn into_cells(self) -> Cells {
+        let msp = self.msp.map(|msp| msp.to_string());
+        vec![self.tenant_id.to_string().into(), msp.into(), self.short_code.into()]
+    }
+
+    fn from_cells(cells: Cells) -> Option<Self> {
+        let mut cells = CellsReader::new(cells);
+        let tenant_id = cells.parsed()?;
+        let msp = match cells.optional_text()? {
+            Some(msp) => Some(msp.parse().ok()?),
+            None => None,
+        };
+        Some(Self { tenant_id, msp, short_code: cells.text()? })
+    }
+}
+
+pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
+    match fact.happened {
+        Happened::Tenant(
+            tenant::Event::Suspended { .. }
+            | tenant::Event::Reinstated { .. }
+            | tenant::Event::Deprovisioned { .. }
+            | tenant::Event::Restored { .. }
+            | tenant::Event::Deleted { .. }
+            | tenant::Event::UsageMonthly { .. },
+        ) => Some((&TENANTS, vec![fact.tenant().to_string().into()])),
+        Happened::Tenant(
+            tenant::Event::Provisioned { .. } | tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. },
+        )
+        | Happened::Administrator(
+            administrator::Event::Invited { .. }
+            | administrator::Event::Accepted { .. }
+            | administrator::Event::Removed { .. },
+        ) => None,
+    }
+}
+
+pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
+    let event = match fact.happened {
+        Happened::Tenant(event) => event,
+        // People are billed by the month's counts.
+        Happened::Administrator(
+            administrator::Event::Invited { .. }
+            | administrator::Event::Accepted { .. }
+            | administrator::Event::Removed { .. },
+        ) => return Ok(()),
+    };
+    let data = match event {
+        tenant::Event::Provisioned { account, at: _ } => {
+            let short_code = account.short_code.to_string();
+            let msp = match account.kind {
+                TenantKind::Msp => None,
+                TenantKind::Customer { msp } => Some(msp),
+            };
+            rows.put(Customer { tenant_id: fact.tenant(), msp, short_code });
+            json!({ "shortCode": account.short_code })
+        }
+        tenant::Event::Suspended { reason, at: _ } => json!({ "reason": reason }),
+        tenant::Event::Reinstated { at: _ } => json!({}),
+        tenant::Event::Deprovisioned { reason: _, retention_ends_at, delete_after: _, at: _ } => {
+            json!({ "retentionEndsUtc": retention_ends_at })
+        }
+        tenant::Event::Restored { reason, at: _ } => json!({ "reason": reason }),
+        tenant::Event::Deleted { released_short_code: _, at: _ } => json!({}),
+        tenant::Event::UsageMonthly { usage, at: _ } => json!({
+            "period": usage.period,
+            "userCount": usage.user_count,
+            "resourceCount": usage.resource_count,
+            "grantCount": usage.grant_count,
+        }),
+        // Limits and reports are billed by the month's counts.
+        tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => return Ok(()),
+    };
+    bill(fact, event, &data, rows)
+}
+
+fn bill(fact: &Fact<'_>, event: &tenant::Event, data: &Value, rows: &mut Rows) -> Result<(), Obstacle> {
+    let tenant_id = fact.tenant();
+    let customer = rows.get::<Customer>(vec![tenant_id.to_string().into()])?;
+    let Customer { tenant_id, msp, short_code } = customer.ok_or_else(|| unknown_tenant(tenant_id))?;
+    let Some(msp_id) = msp else { return Ok(()) };
+    let recorded = fact.recorded;
+    rows.put(BillingEvent {
+        position: recorded.position,
+        event_id: Uuid::new_v5(&NAMESPACE, format!("{}/{}", recorded.stream, recorded.sequence).as_bytes()),
+        event_type: event.name().to_owned(),
+        tenant_id,
+        msp_id,
+        short_code,
+        occurred_at: event.occurred_at(),
+        recorded_at: recorded.recorded_at,
+        data: data.to_string(),
+    });
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Recorded events as the views read them: typed, and told apart from those that only a newer release knows.
+
+use tenure_aggregates::{Administrator, Decider, Tenant, administrator, decode, tenant};
+use tenure_event_log::RecordedEvent;
+
+/// What happened, in the words of the aggregate that it happened to.
+#[derive(Clone, Debug)]
+pub(crate) enum Happened {
+    Tenant(tenant::Event),
+    Administrator(administrator::Event),
+}
+
+/// Why an event can't be applied now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Obstacle {
+    /// This release doesn't know the event, or this version of it.
+    #[error("unknown event type, a newer instance must apply it")]
+    Unknown,
+    /// The event can't be what was written, or can't follow what came before it.
+    #[error("{0}")]
+    Poison(String),
+}
+
+impl Obstacle {
+    pub fn poison(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Self::Poison(text)
+    }
+}
+
+/// The tenant's events, and the newest version of each that this release reads.
+const TENANT_EVENTS: &[(&str, u32)] = &[
+    ("tenant.provisioned", 1),
+    ("tenant.updated", 1),
+    ("tenant.suspended", 1),
+    ("tenant.reinstated", 1),
+    ("tenant.deprovisioned", 1),
+    ("tenant.restored", 1),
+    ("tenant.deleted", 1),
+    ("tenant.usage.reported", 1),
+    ("tenant.usage.monthly", 1),
+];
+
+/// The same for administrators.
+const ADMINISTRATOR_EVENTS: &[(&str, u32)] =
+    &[("administrator.invited", 1), ("administrator.accepted", 1), ("administrator.removed", 1)];
+
+/// Reads an event, whatever shape it had when it was written.
+pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
+    match event.stream.aggregate_type.as_ref() {
+        Tenant::TYPE => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
+        Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
+        _ => Err(Obstacle::Unknown),
+    }
+}
+
+fn typed<A: Decider>(event: &RecordedEvent, known: &[(&str, u32)]) -> Result<A::Event, Obstacle> {
+    let Some((_, newest)) = known.iter().find(|(name, _)| *name == event.event_type) else {
+        return Err(Obstacle::Unknown);
+    };
+    if event.event_version.parse::<u32>().is_ok_and(|version| version > *newest) {
+        return Err(Obstacle::Unknown);
+    }
+    decode::<A>(&event.event_type, &event.event_version, event.payload.clone())
+        .map_err(|corruption| Obstacle::poison(&corruption))
+}

@@ -1,0 +1,32 @@
+//! Everything derived from the log: the tenant directory, billing events, deadlines and monthly usage.
+//!
+//! A projection applies a batch of events and moves its checkpoint in the same transaction, so a crash neither loses nor
+//! repeats anything; every view can be rebuilt from position 0 at any time and comes out the same. Views hold no personal
+//! value at all: they read the log sealed.
+//!
+//! [`Views`] opens and runs them. The queries stand in one module per view and take the scope first: [`tenants`],
+//! [`billing`], [`deadlines`], [`usage`].
+
+mod apply;
+mod batch;
+mod cells;
+mod error;
+mod generation;
+mod history;
+mod housekeeping;
+mod progress;
+mod projector;
+mod rebuild;
+mod rows;
+mod status;
+mod view;
+mod views;
+
+pub mod billing;
+pub mod deadlines;
+pub mod tenants;
+pub mod usage;
+
+pub use error::{OpenError, QueryError, RebuildError};
+pub use status::{Problem, ProblemKind, ProjectionState, ProjectionStatus};
+pub use views::{Views, ViewsConfig};

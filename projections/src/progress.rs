@@ -1,0 +1,182 @@
+//! How far the views are, as this process knows it: what readers, waiters and the health page look at.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tenure_event_log::{EventLog, Position};
+use tokio::sync::watch;
+
+use crate::generation::Checkpoint;
+use crate::view::View;
+use crate::{Problem, ProblemKind, ProjectionState, ProjectionStatus};
+
+/// Somebody who waits longer than this waits for another process.
+const BEFORE_HURRYING: Duration = Duration::from_millis(3);
+
+/// The live generation of one view.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    generation: u32,
+    position: Position,
+    problem: Option<Problem>,
+}
+
+type Lanes = [Lane; View::ALL.len()];
+
+/// Shared by the projector, which writes it, and everybody else.
+pub(crate) struct Progress {
+    lanes: watch::Sender<Lanes>,
+    waiters: AtomicUsize,
+    building: Mutex<Vec<ProjectionStatus>>,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        Self {
+            lanes: watch::Sender::new(Lanes::default()),
+            waiters: AtomicUsize::new(0),
+            building: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The generation that queries read.
+    pub fn generation(&self, view: View) -> u32 {
+        self.lanes.borrow()[view.index()].generation
+    }
+
+    /// How far the live generation is.
+    pub fn position(&self, view: View) -> Position {
+        self.lanes.borrow()[view.index()].position
+    }
+
+    /// How far all live generations are.
+    pub fn all_passed(&self) -> Position {
+        self.lanes.borrow().iter().map(|lane| lane.position).min().unwrap_or_default()
+    }
+
+    /// What stops the view.
+    pub fn problem(&self, view: View) -> Option<Problem> {
+        self.lanes.borrow()[view.index()].problem.clone()
+    }
+
+    /// Takes over committed checkpoints: the generation becomes what queries read before its position is known to be
+    /// passed. Neither ever falls.
+    pub fn reached(&self, checkpoints: &[Checkpoint]) {
+        self.lanes.send_if_modified(|lanes| {
+            let mut moved = false;
+            for Checkpoint { view, generation, position } in checkpoints {
+                let lane = &mut lanes[view.index()];
+                if *generation < lane.generation {
+                    continue;
+                }
+                moved |= *generation > lane.generation || *position > lane.position;
+                lane.generation = *generation;
+                lane.position = lane.position.max(*position);
+                let passed = lane.problem.as_ref().is_some_and(|p| p.position.is_none_or(|stop| stop <= *position));
+                if passed {
+                    lane.problem = None;
+                    moved = true;
+                }
+            }
+            moved
+        });
+    }
+
+    /// The view stands still.
+    pub fn stopped(&self, view: View, problem: Problem) {
+        self.lanes.send_modify(|lanes| lanes[view.index()].problem = Some(problem));
+    }
+
+    /// Waits until all live generations have passed a position; false if they have not in time, or one can't.
+    pub async fn wait_for(&self, log: &EventLog, position: Position, timeout: Duration) -> bool {
+        let mut lanes = self.lanes.subscribe();
+        let mut passed = async || {
+            let over = |lanes: &Lanes| lanes.iter().all(|lane| lane.position >= position) || poisoned(lanes, position);
+            let lanes = lanes.wait_for(|lanes| over(lanes)).await;
+            lanes.is_ok_and(|lanes| lanes.iter().all(|lane| lane.position >= position))
+        };
+        if let Ok(passed) = tokio::time::timeout(timeout.min(BEFORE_HURRYING), passed()).await {
+            return passed;
+        }
+        let _hurry = log.hurry();
+        let _waiter = Waiter::new(&self.waiters);
+        tokio::time::timeout(timeout.saturating_sub(BEFORE_HURRYING), passed()).await.unwrap_or(false)
+    }
+
+    /// True while somebody waits.
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Every generation, live ones first.
+    pub fn status(&self) -> Vec<ProjectionStatus> {
+        let lanes = self.lanes.borrow().clone();
+        let live = View::ALL.into_iter().zip(lanes).map(|(view, lane)| ProjectionStatus {
+            name: view.name(),
+            version: view.version(),
+            generation: lane.generation,
+            state: ProjectionState::Live,
+            position: lane.position,
+            problem: lane.problem,
+        });
+        let building = self.building.lock().map(|building| building.clone()).unwrap_or_default();
+        live.chain(building).collect()
+    }
+
+    /// A generation is being built; false if the view is being rebuilt already.
+    pub fn begin_building(&self, view: View) -> bool {
+        let Ok(mut building) = self.building.lock() else { return false };
+        if building.iter().any(|status| status.name == view.name()) {
+            return false;
+        }
+        building.push(ProjectionStatus {
+            name: view.name(),
+            version: view.version(),
+            generation: 0,
+            state: ProjectionState::Building,
+            position: Position::START,
+            problem: None,
+        });
+        true
+    }
+
+    /// How far the new generation is.
+    pub fn building(&self, view: View, generation: u32, position: Position) {
+        if let Ok(mut building) = self.building.lock()
+            && let Some(status) = building.iter_mut().find(|status| status.name == view.name())
+        {
+            (status.generation, status.position) = (generation, position);
+        }
+    }
+
+    /// It is live, or given up.
+    pub fn end_building(&self, view: View) {
+        if let Ok(mut building) = self.building.lock() {
+            building.retain(|status| status.name != view.name());
+        }
+    }
+}
+
+/// A poisoned view does not pass its poison while somebody waits: there is no use in waiting.
+fn poisoned(lanes: &Lanes, position: Position) -> bool {
+    lanes
+        .iter()
+        .filter_map(|lane| lane.problem.as_ref())
+        .any(|problem| problem.kind == ProblemKind::Poison && problem.position.is_some_and(|stop| stop <= position))
+}
+
+struct Waiter<'a>(&'a AtomicUsize);
+
+impl<'a> Waiter<'a> {
+    fn new(waiters: &'a AtomicUsize) -> Self {
+        waiters.fetch_add(1, Ordering::Relaxed);
+        Self(waiters)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,307 @@
+//! The loop that keeps the live generations up to date: one per process, for all views.
+//!
+//! Usually all views stand at the same position and go on together: one page of the log, one transaction. Each has its
+//! own checkpoint and its own failure all the same. A view that stands before an event it can't apply is left out of the
+//! others' transactions and tried again later; one whose checkpoint another instance holds is followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tenure_event_log::{Feed, ReadError};
+use tokio::time::Instant;
+
+use crate::apply::{self, Applied, Page};
+use crate::batch::{Session, StoreError};
+use crate::generation::{self, Checkpoint, checkpoint_name};
+use crate::rows::Rows;
+use crate::view::View;
+use crate::views::Shared;
+use crate::{Problem, ProblemKind};
+
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How often the committed checkpoints are looked at when another instance does the work.
+const FOLLOW: Duration = Duration::from_millis(50);
+const FOLLOW_HURRIED: Duration = Duration::from_millis(5);
+/// How often they are looked at when there is nothing to do: another instance may have swapped a generation, or got
+/// past what stops this one.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
+/// What one view's projector remembers between batches.
+struct Lane {
+    rows: Option<Rows>,
+    retry: Option<Retry>,
+}
+
+#[derive(Clone, Copy)]
+struct Retry {
+    at: Instant,
+    delay: Duration,
+}
+
+pub(crate) struct Projector {
+    shared: Arc<Shared>,
+    session: Option<Session>,
+    lanes: [Lane; View::ALL.len()],
+    page: Arc<Page>,
+}
+
+/// What a round came to.
+enum Round {
+    /// Something was applied, or somebody else had applied it.
+    Moved,
+    /// Another instance holds what is left.
+    Busy,
+}
+
+impl Projector {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let page = Arc::new(Page::new(shared.progress.all_passed(), Vec::new()));
+        Self { shared, session: None, lanes: View::ALL.map(|_| Lane { rows: None, retry: None }), page }
+    }
+
+    pub async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut feed = shared.log.feed(shared.progress.all_passed());
+        let mut outage = FIRST_RETRY;
+        while !shared.is_stopping() {
+            match self.step(&mut feed).await {
+                Ok(()) => outage = FIRST_RETRY,
+                Err(error) => {
+                    tracing::warn!(%error, "the views can't be brought up to date");
+                    self.unavailable(&error);
+                    self.pause(outage).await;
+                    outage = (outage * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// One round if there is something to do, otherwise a wait until there is.
+    async fn step(&mut self, feed: &mut Feed) -> Result<(), Failure> {
+        let due: Vec<View> = View::ALL.into_iter().filter(|view| self.is_due(*view)).collect();
+        let behind = due.iter().any(|view| {
+            self.lanes[view.index()].retry.is_some() || self.shared.progress.position(*view) < feed.position()
+        });
+        if !behind {
+            return self.idle(feed).await;
+        }
+        match self.round(&due).await? {
+            Round::Moved => Ok(()),
+            Round::Busy => {
+                let hurried = self.shared.progress.is_awaited();
+                self.pause(if hurried { FOLLOW_HURRIED } else { FOLLOW }).await;
+                self.follow().await
+            }
+        }
+    }
+
+    fn is_due(&self, view: View) -> bool {
+        self.lanes[view.index()].retry.is_none_or(|retry| retry.at <= Instant::now())
+    }
+
+    /// Waits for events, for a retry's time, or for a look around.
+    async fn idle(&mut self, feed: &mut Feed) -> Result<(), Failure> {
+        let retry = self.lanes.iter().filter_map(|lane| lane.retry).map(|retry| retry.at).min();
+        let look = Instant::now() + LOOK_AROUND;
+        let until = retry.map_or(look, |retry| retry.min(look));
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            () = shared.stopped() => Ok(()),
+            events = feed_page(feed, shared.config.max_batch) => {
+                self.page = Arc::new(events?);
+                Ok(())
+            }
+            () = tokio::time::sleep_until(until) => {
+                if shared.store.is_exclusive() { Ok(()) } else { self.follow().await }
+            }
+        }
+    }
+
+    /// Takes the free checkpoints of these views and applies what follows them, all in one transaction; each in one of
+    /// its own if the database refuses.
+    async fn round(&mut self, views: &[View]) -> Result<Round, Failure> {
+        let limit = self.shared.config.max_batch.max(1);
+        match self.attempt(views, limit).await {
+            Err(Failure::Store(StoreError::Refused(error))) => {
+                tracing::warn!(%error, "a batch was refused: applying each view's by itself");
+                for view in views {
+                    self.alone(*view, limit).await?;
+                }
+                Ok(Round::Moved)
+            }
+            other => other,
+        }
+    }
+
+    /// Applies one view's batch by itself, in ever smaller parts, until it is known which event's rows are refused.
+    async fn alone(&mut self, view: View, mut limit: usize) -> Result<(), Failure> {
+        loop {
+            match self.attempt(&[view], limit).await {
+                Err(Failure::Store(error @ StoreError::Refused(_))) if limit == 1 => {
+                    let position = self.shared.progress.position(view);
+                    let page = self.page_after(position).await?;
+                    if let Some(problem) = apply::refused(&page, position, &error) {
+                        self.stop(view, problem);
+                    }
+                    return Ok(());
+                }
+                Err(Failure::Store(StoreError::Refused(_))) => limit = (limit / 8).max(1),
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, views: &[View], limit: usize) -> Result<Round, Failure> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.shared.store.session().await?,
+        };
+        let done = self.transact(&mut session, views, limit).await;
+        if done.is_err() {
+            // What was changed in memory is not what is in the tables.
+            for lane in &mut self.lanes {
+                lane.rows = None;
+            }
+            session.rollback().await?;
+        }
+        self.session = Some(session);
+        done
+    }
+
+    async fn transact(&mut self, session: &mut Session, views: &[View], limit: usize) -> Result<Round, Failure> {
+        let wanted: Vec<_> = views.iter().map(|view| (view.name(), view.version())).collect();
+        let taken = session.begin(&wanted).await?;
+        let (mut changes, mut moves) = (Vec::new(), Vec::new());
+        let mut applied: Vec<(Checkpoint, Applied)> = Vec::new();
+        for checkpoint in &taken {
+            let page = self.page_after(checkpoint.position).await?;
+            let rows = self.rows(*checkpoint);
+            let done = apply::apply(session, checkpoint.view, rows, &page, limit).await?;
+            if done.position > checkpoint.position {
+                changes.extend(done.rows.changes());
+                moves.push((checkpoint_name(checkpoint.view, checkpoint.generation), done.position.get()));
+            }
+            applied.push((Checkpoint { position: done.position, ..*checkpoint }, done));
+        }
+        if moves.is_empty() {
+            session.rollback().await?;
+        } else {
+            session.write(changes, moves).await?;
+            session.commit().await?;
+        }
+        let reached: Vec<Checkpoint> = applied.iter().map(|(checkpoint, _)| *checkpoint).collect();
+        self.shared.progress.reached(&reached);
+        for (checkpoint, Applied { mut rows, position, problem }) in applied {
+            rows.committed(position);
+            let lane = &mut self.lanes[checkpoint.view.index()];
+            lane.rows = Some(rows);
+            match problem {
+                Some(problem) => self.stop(checkpoint.view, problem),
+                None => lane.retry = None,
+            }
+        }
+        Ok(if taken.len() == views.len() { Round::Moved } else { Round::Busy })
+    }
+
+    /// The view's cached rows, if they are as they were when its checkpoint stood where it stands now.
+    fn rows(&mut self, checkpoint: Checkpoint) -> Rows {
+        let Checkpoint { view, generation, position } = checkpoint;
+        self.lanes[view.index()]
+            .rows
+            .take()
+            .filter(|rows| rows.generation() == generation && rows.position == position)
+            .unwrap_or_else(|| Rows::new(view.tables(), generation, position))
+    }
+
+    /// The page in hand if it goes on from there, otherwise one read now (and, before a retry, read anew).
+    async fn page_after(&mut self, position: tenure_event_log::Position) -> Result<Arc<Page>, Failure> {
+        if !self.page.continues(position) {
+            let events = self.shared.log.read(position, self.shared.config.max_batch).await?;
+            self.page = Arc::new(Page::new(position, events));
+        }
+        Ok(Arc::clone(&self.page))
+    }
+
+    /// Looks at what other instances committed.
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let committed = generation::committed(&self.shared.store).await?;
+        self.shared.progress.reached(&committed);
+        for checkpoint in committed {
+            // Somebody got past what stops us.
+            if self.shared.progress.problem(checkpoint.view).is_none() {
+                self.lanes[checkpoint.view.index()].retry = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The view stands before an event. The first time is logged; it is tried again ever more rarely.
+    fn stop(&mut self, view: View, problem: Problem) {
+        let before = self.shared.progress.problem(view).filter(|before| before.position == problem.position);
+        let lane = &mut self.lanes[view.index()];
+        let delay = lane.retry.map_or(FIRST_RETRY, |retry| (retry.delay * 2).min(LAST_RETRY));
+        lane.retry = Some(Retry { at: Instant::now() + delay, delay });
+        // Read anew before the retry: the row may have been repaired.
+        self.page = Arc::new(Page::new(self.page.end(), Vec::new()));
+        let problem = match before {
+            Some(before) => Problem { since: before.since, attempts: before.attempts + 1, ..problem },
+            None => {
+                tracing::error!(view = view.name(), %problem, "projection stopped");
+                problem
+            }
+        };
+        self.shared.progress.stopped(view, problem);
+    }
+
+    /// A database can't be used: that concerns every view that has no problem of its own.
+    fn unavailable(&mut self, error: &Failure) {
+        self.session = None;
+        for view in View::ALL {
+            let before = self.shared.progress.problem(view);
+            if before.as_ref().is_some_and(|before| before.kind != ProblemKind::Unavailable) {
+                continue;
+            }
+            let (since, attempts) = before.map_or((Utc::now(), 0), |before| (before.since, before.attempts));
+            let problem = Problem {
+                kind: ProblemKind::Unavailable,
+                position: None,
+                event_type: None,
+                error: error.chain(),
+                since,
+                attempts: attempts + 1,
+            };
+            self.shared.progress.stopped(view, problem);
+        }
+    }
+
+    async fn pause(&self, time: Duration) {
+        // Whichever comes first.
+        let _ = tokio::time::timeout(time, self.shared.stopped()).await;
+    }
+}
+
+async fn feed_page(feed: &mut Feed, limit: usize) -> Result<Page, ReadError> {
+    let after = feed.position();
+    Ok(Page::new(after, feed.next(limit).await?))
+}
+
+/// Why a round broke off.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Log(#[from] ReadError),
+}
+
+impl Failure {
+    /// The error with its causes.
+    fn chain(&self) -> String {
+        let crate::history::Obstacle::Poison(text) = crate::history::Obstacle::poison(self) else {
+            return self.to_string();
+        };
+        text
+    }
+}

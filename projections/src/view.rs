@@ -1,0 +1,111 @@
+//! The views there are, and what the projector asks of each.
+
+use tenure_aggregates::TenantId;
+use tenure_event_log::RecordedEvent;
+
+use crate::batch::{Cells, Table};
+use crate::history::{Happened, Obstacle};
+use crate::rows::Rows;
+use crate::{billing, deadlines, tenants, usage};
+
+/// An event on its way into a view.
+pub(crate) struct Fact<'a> {
+    pub recorded: &'a RecordedEvent,
+    pub happened: &'a Happened,
+}
+
+impl Fact<'_> {
+    /// The tenant that it happened in.
+    pub fn tenant(&self) -> TenantId {
+        TenantId::from_uuid(self.recorded.tenant_id)
+    }
+}
+
+/// A view of the log, with tables and a checkpoint of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum View {
+    /// The tenant directory.
+    Tenants,
+    /// Billing events.
+    Billing,
+    /// What falls due and when.
+    Deadlines,
+    /// Usage at the end of each month.
+    Usage,
+}
+
+impl View {
+    pub const ALL: [Self; 4] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|view| view.name() == name)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tenants => "tenants",
+            Self::Billing => "billing",
+            Self::Deadlines => "deadlines",
+            Self::Usage => "usage",
+        }
+    }
+
+    /// Its place in arrays over all views.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Tenants => 0,
+            Self::Billing => 1,
+            Self::Deadlines => 2,
+            Self::Usage => 3,
+        }
+    }
+
+    /// The version of the view's shape and meaning. A release that changes either raises it, and builds its own
+    /// generation at its first start while the older release goes on with the one it knows.
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::Tenants | Self::Billing | Self::Deadlines | Self::Usage => 1,
+        }
+    }
+
+    pub const fn tables(self) -> &'static [Table] {
+        match self {
+            Self::Tenants => tenants::TABLES,
+            Self::Billing => billing::TABLES,
+            Self::Deadlines => deadlines::TABLES,
+            Self::Usage => usage::TABLES,
+        }
+    }
+
+    /// True for an event that the view has no use for, so that even an unreadable one of this type can't stop it. The
+    /// same events are named once more where the view applies what it can read.
+    pub fn ignores(self, event_type: &str) -> bool {
+        match self {
+            Self::Tenants => tenants::IGNORED,
+            Self::Billing => billing::IGNORED,
+            Self::Deadlines => deadlines::IGNORED,
+            Self::Usage => usage::IGNORED,
+        }
+        .contains(&event_type)
+    }
+
+    /// The row that applying the event reads, if any.
+    pub fn reads(self, fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
+        match self {
+            Self::Tenants => tenants::reads(fact),
+            Self::Billing => billing::reads(fact),
+            Self::Deadlines => deadlines::reads(fact),
+            Self::Usage => usage::reads(fact),
+        }
+    }
+
+    /// Applies one event to the batch's rows.
+    pub fn apply(self, fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
+        match self {
+            Self::Tenants => tenants::apply(fact, rows),
+            Self::Billing => billing::apply(fact, rows),
+            Self::Deadlines => deadlines::apply(fact, rows),
+            Self::Usage => usage::apply(fact, rows),
+        }
+    }
+}

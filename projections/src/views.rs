@@ -1,0 +1,193 @@
+//! The handle: opens the views, runs their projectors, answers their queries.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tenure_event_log::{EngineConfig, EventLog, Position};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::batch::{Cell, Cells, Store, StoreError};
+use crate::progress::Progress;
+use crate::projector::Projector;
+use crate::view::View;
+use crate::{OpenError, ProjectionStatus, QueryError, RebuildError, generation, housekeeping, rebuild};
+
+/// What the views are opened with.
+#[derive(Clone, Debug)]
+pub struct ViewsConfig {
+    /// The log's engine: `views.db` stands beside `log.db`, the schema `views` beside the events.
+    pub engine: EngineConfig,
+    /// Connections (on SQLite: threads) that answer queries.
+    pub readers: u32,
+    /// Most events that a projector applies in one transaction.
+    pub max_batch: usize,
+    /// How long a replaced generation's tables stay, for readers that don't know yet, in milliseconds.
+    pub drop_after_ms: u64,
+}
+
+impl ViewsConfig {
+    /// The defaults: 4 readers, 500 events per batch, replaced tables stay a minute.
+    #[must_use]
+    pub const fn new(engine: EngineConfig) -> Self {
+        Self { engine, readers: 4, max_batch: 500, drop_after_ms: 60_000 }
+    }
+}
+
+/// All views of one log. Clones share everything.
+#[derive(Clone)]
+pub struct Views {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub config: ViewsConfig,
+    pub log: EventLog,
+    pub store: Store,
+    pub progress: Progress,
+    pub stop: watch::Sender<bool>,
+    head_at_start: Position,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Views {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Views").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Views {
+    /// Opens the views beside a log that is migrated and open. On SQLite a missing or unusable `views.db` is made anew; a
+    /// view that has no generation in this release's version gets an empty one. Nothing is applied before
+    /// [`Views::start`].
+    ///
+    /// # Errors
+    /// [`OpenError`] when the views' database or the log can't be used.
+    pub async fn open(config: ViewsConfig, log: EventLog) -> Result<Self, OpenError> {
+        let store = Store::open(&config.engine, config.readers).await?;
+        let opened = Self::prepare(config, log, store.clone()).await;
+        if opened.is_err() {
+            store.close().await;
+        }
+        opened
+    }
+
+    async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
+        let mut session = store.session().await?;
+        generation::ensure_live(&mut session, &log).await?;
+        drop(session);
+        let progress = Progress::new();
+        progress.reached(&generation::committed(&store).await?);
+        let head_at_start = log.head().await?;
+        let stop = watch::Sender::new(false);
+        let tasks = Mutex::new(Vec::new());
+        Ok(Self { shared: Arc::new(Shared { config, log, store, progress, stop, head_at_start, tasks }) })
+    }
+
+    /// Starts applying events, in tasks of its own, until [`Views::shutdown`].
+    pub fn start(&self) {
+        self.shared.spawn(Projector::new(Arc::clone(&self.shared)).run());
+        self.shared.spawn(housekeeping::run(Arc::clone(&self.shared)));
+    }
+
+    /// Waits until every live view has passed a position, whichever instance applies it. False if they have not within
+    /// the time, or if one of them stands before an event that can't be applied.
+    pub async fn wait_for(&self, position: Position, timeout: Duration) -> bool {
+        self.shared.progress.wait_for(&self.shared.log, position, timeout).await
+    }
+
+    /// The position that every live view has passed.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.shared.progress.all_passed()
+    }
+
+    /// True once every live view has passed the head that the log had when the views were opened: only then is the
+    /// instance ready.
+    #[must_use]
+    pub fn caught_up_at_start(&self) -> bool {
+        self.position() >= self.shared.head_at_start
+    }
+
+    /// Every generation of every view: the live ones in a fixed order, then those being built.
+    #[must_use]
+    pub fn status(&self) -> Vec<ProjectionStatus> {
+        self.shared.progress.status()
+    }
+
+    /// Builds a new generation of a view from position 0 beside the live one and puts it in its place; commands and
+    /// queries go on. Resolves when queries read the new one. Goes on if the caller stops waiting; breaks off, without
+    /// harm, at [`Views::shutdown`].
+    ///
+    /// # Errors
+    /// [`RebuildError`]; the live generation stays.
+    pub async fn rebuild(&self, name: &str) -> Result<(), RebuildError> {
+        let view = View::named(name).ok_or_else(|| RebuildError::UnknownView {
+            name: name.to_owned(),
+            known: View::ALL.map(View::name).join(", "),
+        })?;
+        let (answer, done) = tokio::sync::oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        self.shared.spawn(async move {
+            // Whoever asked may have gone.
+            let _ = answer.send(rebuild::run(&shared, view).await);
+        });
+        done.await.unwrap_or_else(|_| Err(broken_off()))
+    }
+
+    /// Stops applying events after the batch in hand, and closes the database.
+    pub async fn shutdown(&self) {
+        self.shared.stop.send_replace(true);
+        let tasks = self.shared.tasks.lock().map(|mut tasks| std::mem::take(&mut *tasks)).unwrap_or_default();
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a projector panicked");
+            }
+        }
+        self.shared.store.close().await;
+    }
+
+    /// How far a view's live generation is committed, by whichever instance.
+    pub(crate) async fn committed_position(&self, view: View) -> Result<Position, QueryError> {
+        let committed = generation::committed(&self.shared.store).await?;
+        self.shared.progress.reached(&committed);
+        Ok(committed.iter().find(|checkpoint| checkpoint.view == view).map_or(Position::START, |c| c.position))
+    }
+
+    /// Runs a query of the shared SQL subset on a view's live generation; its tables stand in braces, without a suffix.
+    pub(crate) async fn query(&self, view: View, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, QueryError> {
+        let store = &self.shared.store;
+        let answer = store.query(&self.in_live_generation(view, sql), params.clone()).await;
+        let Err(StoreError::UndefinedTable) = answer else { return Ok(answer?) };
+        // Another instance replaced the generation long enough ago to have dropped it.
+        self.shared.progress.reached(&generation::committed(store).await?);
+        Ok(store.query(&self.in_live_generation(view, sql), params).await?)
+    }
+
+    fn in_live_generation(&self, view: View, sql: &str) -> String {
+        sql.replace('}', &format!("_v{}}}", self.shared.progress.generation(view)))
+    }
+}
+
+impl Shared {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(mut tasks) = self.tasks.lock() {
+            tasks.retain(|task| !task.is_finished());
+            tasks.push(tokio::spawn(task));
+        }
+    }
+
+    /// Resolves when the views are shut down.
+    pub async fn stopped(&self) {
+        // The sender lives as long as this does.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+}
+
+fn broken_off() -> RebuildError {
+    RebuildError::Unavailable("the views were shut down".into())
+}
