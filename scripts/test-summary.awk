@@ -46,6 +46,9 @@ END {
     printf "\n%-44s %9s %8s %8s %8s\n", "suite", "seconds", "passed", "failed", "ignored"
     for (i = 1; i <= suites; i++) {
         name = order[i]
+        if (passed[name] + failed[name] + ignored[name] == 0) {
+            continue # a library without tests or examples of its own
+        }
         printf "%-44s %9.1f %8d %8d %8d\n", name, seconds[name], passed[name], failed[name], ignored[name]
         all_passed += passed[name]
         all_failed += failed[name]
