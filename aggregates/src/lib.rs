@@ -4,7 +4,7 @@
 //! next state. Everything that a decision needs (the time, new ids, limits read from another aggregate) arrives in the
 //! command, so the same history always gives the same state and every rule can be tested without a database.
 //!
-//! Start reading at [`tenant`]; [`administrator`] is the same form, smaller. [`fold`] turns stored history into a state
+//! Start reading at [`tenant`]; [`administrator`] is the same form, smaller. [`fold()`] turns stored history into a state
 //! that can decide.
 
 pub mod administrator;

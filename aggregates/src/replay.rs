@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Decider, Impossible, Refusal};
 
-/// A [`Decider`] behind cqrs-es' [`Aggregate`]. The service itself uses [`crate::fold`], which also names the sequence.
+/// A [`Decider`] behind cqrs-es' [`Aggregate`]. The service itself uses [`crate::fold()`], which also names the sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay<D> {
     /// Every event so far could follow.

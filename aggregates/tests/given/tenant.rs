@@ -138,7 +138,7 @@ pub fn every_event() -> [Event; 9] {
                 contact_email: Some(email("it@acme.example")),
                 max_users: Some(SeatLimit::new(50).expect("in range")),
                 max_resources: Some(ResourceLimit::new(20).expect("in range")),
-                modules: Some(modules(&[])),
+                modules: Some(modules(&["ssh", "vault"])),
             },
             at: at("2026-04-09T10:00:00Z"),
         },

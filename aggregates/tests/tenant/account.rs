@@ -50,7 +50,7 @@ fn an_updated_tenant_has_the_new_values_and_keeps_the_others() {
         contact_email: Some(email("it@acme.example")),
         max_users: SeatLimit::new(50).ok(),
         max_resources: Some(resources(20)),
-        modules: Some(modules(&[])),
+        modules: Some(modules(&["ssh", "vault"])),
     };
     let before = state::<Tenant>(&active()).account().expect("provisioned").clone();
     let [_, updated, ..] = every_event();
