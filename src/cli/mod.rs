@@ -1,0 +1,93 @@
+//! The command line. Each subcommand has a file of its own; this one only names them.
+
+mod config;
+mod events;
+mod health;
+mod migrate;
+mod projections;
+mod serve;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+/// Event-sourced tenant management for managed service providers.
+///
+/// Start with `tenure serve`: without any configuration it keeps everything in ./data, listens on 127.0.0.1:7101 and
+/// prints a token to try it with. Settings come from a file (--config) and from TENURE_* environment variables;
+/// `tenure config check` shows the result.
+#[derive(Parser)]
+#[command(name = "tenure", version, propagate_version = true)]
+struct Cli {
+    /// A TOML file with settings; its form is that of `tenure config default`.
+    #[arg(long, global = true, env = "TENURE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
+    Serve(serve::Serve),
+    /// Bring the database's schema up to this release, then leave.
+    ///
+    /// In development mode `serve` does this itself. In production run it once, before the new release starts; releases
+    /// that are still running go on working, because migrations only expand.
+    Migrate,
+    /// Print a token signed with the data directory's development key, and nothing else.
+    Token(token::Token),
+    /// List the views, or rebuild one beside the live one.
+    #[command(subcommand)]
+    Projections(projections::Projections),
+    /// Look at the log itself.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Check or show the configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Ask the running service whether it is ready; exits 0 if so, 1 if not.
+    Health,
+}
+
+/// Runs the command line of this process.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(wrong) = error.downcast_ref::<ConfigError>() {
+                eprintln!("tenure: {wrong}");
+                return ExitCode::from(2);
+            }
+            // `{:#}` puts the chain of causes on one line.
+            eprintln!("tenure: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let load = || Config::load(cli.config.as_deref());
+    match &cli.command {
+        Command::Serve(serve) => serve.run(load()?).map(|()| ExitCode::SUCCESS),
+        Command::Migrate => migrate::run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Token(token) => token.run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Projections(projections) => projections.run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Events(events) => events.run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Config(command) => command.run(cli.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Command::Health => health::run(&load()?),
+    }
+}
+
+/// Runs a future to its end on a small runtime; for every command but `serve`.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,73 @@
+//! `tenure serve`.
+
+use std::io::Write;
+
+use chrono::TimeDelta;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::Application;
+use crate::config::{Config, Mode};
+use crate::identity::{DevelopmentKey, Role, TokenRequest};
+use crate::telemetry;
+
+/// Arguments of `tenure serve`; everything else is configuration.
+#[derive(Args)]
+pub struct Serve {
+    /// Don't print the first steps that development mode greets with.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Serve {
+    /// Runs until SIGTERM or SIGINT.
+    pub fn run(&self, config: Config) -> anyhow::Result<()> {
+        telemetry::init(&config);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (mut terminate, mut interrupt) =
+                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let stop = async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            };
+            let application = Application::build(&config).await?;
+            tracing::info!(address = %application.address(), mode = ?config.mode, "listening");
+            if config.mode == Mode::Development && !self.quiet {
+                print_first_steps(&config, &application)?;
+            }
+            application.run(stop).await
+        })
+    }
+}
+
+/// What a newcomer pastes next.
+fn print_first_steps(config: &Config, application: &Application) -> anyhow::Result<()> {
+    let key = DevelopmentKey::load_or_create(&config.development_key_path())?;
+    let token = key.sign(&TokenRequest {
+        role: Role::MspAdmin,
+        tenant: config.default_msp().id,
+        subject: None,
+        now: config.clock().now(),
+        expires_in: TimeDelta::hours(8),
+    });
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", application.address());
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "\nTenure is listening on {url} (development mode, data in {data}).\n\n\
+         A token for the role msp-admin, valid for 8 hours:\n\n\
+         export MSP_ADMIN_JWT={token}\n\n\
+         A first tenant:\n\n\
+         curl -s {url}/api/v1/msp/tenants -H \"Authorization: Bearer $MSP_ADMIN_JWT\" \\\n  \
+         -H 'Content-Type: application/json' \\\n  \
+         -d '{{\"shortCode\": \"acme-corp\", \"displayName\": \"Acme Corporation\", \"contactEmail\": \"it@acmecorp.com\"}}'\n\n\
+         All operations: {url}/docs\n",
+        data = config.data_dir.display(),
+    )?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The control socket of the embedded engine: the running service does for the command line what only one process may do.
+//! A Unix socket in the data directory; who may open that directory may use it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use actix_web::dev::Server;
+use actix_web::web::{self, Data};
+use actix_web::{App as HttpApp, HttpResponse, HttpServer};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tenure_projections::{ProjectionState, Views};
+
+use crate::app::App;
+
+/// One line of `tenure projections list`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ProjectionLine {
+    /// The projection.
+    pub name: String,
+    /// Which generation of its tables is live.
+    pub generation: u32,
+    /// Whether it is live or being built.
+    pub live: bool,
+    /// Up to where it has applied the log.
+    pub position: u64,
+    /// Why it stands still, if it does.
+    pub stopped: Option<String>,
+}
+
+/// Where the socket of a data directory is.
+#[must_use]
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Listens on the data directory's socket. The log's lock is held, so that a socket found there is a dead one's.
+///
+/// # Errors
+/// The socket can't be made, for example because the path is longer than a socket's may be (107 bytes).
+pub fn serve(data_dir: &Path, app: &Data<App>) -> anyhow::Result<Server> {
+    let path = socket_path(data_dir);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} is in the way", path.display()));
+        }
+        _ => {}
+    }
+    let app = app.clone();
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .app_data(app.clone())
+            .route("/projections", web::get().to(list))
+            .route("/projections/{name}/rebuild", web::post().to(rebuild))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind_uds(&path)
+    .with_context(|| format!("can't listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(server.run())
+}
+
+/// What `tenure projections list` shows.
+#[must_use]
+pub fn lines(views: &Views) -> Vec<ProjectionLine> {
+    views
+        .status()
+        .into_iter()
+        .map(|status| ProjectionLine {
+            name: status.name.to_owned(),
+            generation: status.generation,
+            position: status.position.get(),
+            live: status.state == ProjectionState::Live,
+            stopped: status.problem.map(|problem| problem.to_string()),
+        })
+        .collect()
+}
+
+async fn list(app: Data<App>) -> HttpResponse {
+    HttpResponse::Ok().json(lines(&app.views))
+}
+
+async fn rebuild(app: Data<App>, name: web::Path<String>) -> HttpResponse {
+    match app.views.rebuild(&name).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => HttpResponse::BadRequest().body(format!("{:#}", anyhow::Error::from(error))),
+    }
+}

@@ -1,0 +1,153 @@
+//! The way of a command: load, decide, append, wait for the views.
+//!
+//! Aggregates decide, the log orders; this module only brings the two together, and decides again where somebody else
+//! was faster.
+
+mod changes;
+mod context;
+mod error;
+mod in_flight;
+mod provision;
+mod stripes;
+mod tenants;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use moka::sync::Cache;
+use tenure_aggregates::tenant::Tenant;
+use tenure_aggregates::values::Retention;
+use tenure_aggregates::{Folded, Replay, TenantId, fold};
+use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, Violation};
+use tenure_projections::Views;
+
+pub use context::{CommandContext, IdempotentRequest, Wait};
+pub use error::CommandError;
+pub use provision::NewTenant;
+pub use tenants::Scope;
+
+use crate::identity::Gate;
+use in_flight::InFlight;
+use stripes::Stripes;
+
+/// For how long a command that loses to others is decided again, before the client is asked to come back.
+const DECIDE_AGAIN_FOR: Duration = Duration::from_secs(2);
+/// Tenants whose folded state is kept in memory.
+const CACHED_TENANTS: u64 = 10_000;
+
+/// What operators may choose about commands.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a deprovisioned tenant can be restored.
+    pub retention: Retention,
+    /// Whether a deleted tenant's short code is free again.
+    pub release_short_codes: bool,
+    /// How long a reply waits for the views and the gate.
+    pub wait_for_views: Duration,
+}
+
+/// A command that was carried out, now or when the same request came first.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The tenant as the command left it.
+    pub tenant: Folded<Tenant>,
+    /// Which tenant.
+    pub tenant_id: TenantId,
+    /// Position of the command's last event; `None` if nothing changed, or on a repeat.
+    pub position: Option<Position>,
+    /// Time for which the answer is rendered: that of the command.
+    pub at: DateTime<Utc>,
+    /// Whether the views show the command.
+    pub in_views: bool,
+    /// The status that the first answer had, on a repeat.
+    pub first_status: Option<u16>,
+}
+
+/// Carries out commands. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatcher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: EventLog,
+    views: Views,
+    gate: Gate,
+    settings: Settings,
+    tenants: Cache<TenantId, Arc<Folded<Tenant>>>,
+    stripes: Stripes,
+    in_flight: InFlight,
+}
+
+impl Dispatcher {
+    /// A dispatcher that appends to `log` and waits for `views` and `gate`.
+    #[must_use]
+    pub fn new(log: EventLog, views: Views, gate: Gate, settings: Settings) -> Self {
+        let inner = Inner {
+            log,
+            views,
+            gate,
+            settings,
+            tenants: Cache::new(CACHED_TENANTS),
+            stripes: Stripes::new(),
+            in_flight: InFlight::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What operators chose about commands.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.inner.settings
+    }
+
+    /// The log's last position.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn head(&self) -> Result<Position, ReadError> {
+        self.inner.log.head().await
+    }
+
+    /// Runs a command in a task of its own: a client that hangs up drops nothing.
+    async fn detached<F>(&self, command: F) -> Result<Outcome, CommandError>
+    where
+        F: Future<Output = Result<Outcome, CommandError>> + Send + 'static,
+    {
+        use tracing::Instrument;
+        match tokio::spawn(command.in_current_span()).await {
+            Ok(outcome) => outcome,
+            Err(failed) => Err(CommandError::Defect(failed.to_string())),
+        }
+    }
+}
+
+impl Inner {
+    /// The tenant as the log has it now.
+    async fn load_tenant(&self, id: TenantId) -> Result<Folded<Tenant>, CommandError> {
+        let events = self.log.load::<Replay<Tenant>>(&id.to_string()).await?;
+        Ok(fold::<Tenant>(&id.to_string(), events)?)
+    }
+
+    async fn append(&self, append: Append, context: &CommandContext) -> Result<Appended, CommandError> {
+        let has_key = append.idempotency.is_some();
+        self.log.append(append, context.lane).await.map_err(|error| match error {
+            AppendError::Violated(Violation::RequestRepeated) if has_key => CommandError::Repeated,
+            other => other.into(),
+        })
+    }
+
+    /// Waits, bounded, until this instance's gate and (if the caller wants to) its views have passed `position`.
+    async fn settle(&self, position: Position, wait: Wait) -> bool {
+        let limit = self.settings.wait_for_views;
+        let gate = self.gate.wait_for(position, limit);
+        match wait {
+            Wait::ForViews => tokio::join!(gate, self.views.wait_for(position, limit)).1,
+            Wait::No => {
+                gate.await;
+                false
+            }
+        }
+    }
+}

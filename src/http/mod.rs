@@ -1,0 +1,9 @@
+//! What every dialect needs of HTTP and none should write twice: strict bodies and queries, conditional requests,
+//! request ids, TLS. Nothing here knows how an error looks to a client; each dialect says that itself.
+
+pub mod body;
+pub mod conditional;
+pub mod idempotency;
+pub mod query;
+pub mod request_id;
+pub mod tls;

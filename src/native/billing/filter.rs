@@ -1,0 +1,120 @@
+//! Which billing events a request asks for.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use tenure_aggregates::tenant::BILLING_EVENTS;
+use tenure_event_log::Position;
+use tenure_projections::billing::BillingFilter;
+
+use crate::http::query::{BadQuery, Query};
+
+/// Query parameters of both lists.
+pub const PARAMETERS: [&str; 5] = ["from", "to", "type", "after", "limit"];
+/// Most events that a client may ask for by `limit`; without it the list is streamed whole.
+const MAX_LIMIT: u32 = 10_000;
+const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
+
+/// What a request asks for.
+pub struct Asked {
+    pub filter: BillingFilter,
+    pub after: Position,
+    pub limit: Option<u32>,
+}
+
+impl Asked {
+    /// # Errors
+    /// A bad range, an unknown type, a limit or position that is none.
+    pub fn of(mut query: Query) -> Result<Self, BadQuery> {
+        let from = query.take::<String>("from", MOMENT)?.map(|text| Moment::parse("from", &text)).transpose()?;
+        let to = query.take::<String>("to", MOMENT)?.map(|text| Moment::parse("to", &text)).transpose()?;
+        let (from, to) = (from.map(|moment| moment.first), to.map(|moment| moment.after));
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(BadQuery::new("from", "must not be later than to"));
+        }
+        let types = query.take::<String>("type", "a billing event's type")?.unwrap_or_default();
+        let types = types.split(',').filter(|name| !name.is_empty()).map(known_type).collect::<Result<_, _>>()?;
+        let limit: Option<u32> = query.take("limit", "a number from 1 to 10000")?;
+        if limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
+            return Err(BadQuery::new("limit", "must be a number from 1 to 10000"));
+        }
+        let after = query.take("after", "a position: a whole number")?.map_or(Position::START, Position::new);
+        Ok(Self { filter: BillingFilter { from, to, types }, after, limit })
+    }
+}
+
+fn known_type(name: &str) -> Result<String, BadQuery> {
+    if BILLING_EVENTS.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(BadQuery::new("type", format!("must be one of {}", BILLING_EVENTS.join(", "))))
+}
+
+/// A day, or a single moment: its first microsecond and the one after its last.
+struct Moment {
+    first: DateTime<Utc>,
+    after: DateTime<Utc>,
+}
+
+impl Moment {
+    fn parse(parameter: &str, text: &str) -> Result<Self, BadQuery> {
+        let day = |day: NaiveDate| {
+            let first = day.and_time(NaiveTime::MIN).and_utc();
+            first.checked_add_signed(TimeDelta::days(1)).map(|after| Self { first, after })
+        };
+        let moment = |moment: DateTime<Utc>| {
+            moment.checked_add_signed(TimeDelta::microseconds(1)).map(|after| Self { first: moment, after })
+        };
+        // Ten characters are a date and nothing else: chrono would also take `2026-4-1`.
+        let parsed = match text.len() {
+            10 => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(day),
+            _ => DateTime::parse_from_rfc3339(text).ok().and_then(|time| moment(time.to_utc())),
+        };
+        let years = 1970..=9999;
+        parsed
+            .filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
+            .ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn asked(query: &str) -> Result<Asked, BadQuery> {
+        Asked::of(Query::of(&TestRequest::with_uri(&format!("/?{query}")).to_http_request(), &PARAMETERS)?)
+    }
+
+    #[test]
+    fn both_days_are_inclusive() {
+        let asked = asked("from=2026-04-01&to=2026-04-30").unwrap();
+        assert_eq!(asked.filter.from.unwrap().to_rfc3339(), "2026-04-01T00:00:00+00:00");
+        assert_eq!(asked.filter.to.unwrap().to_rfc3339(), "2026-05-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn a_full_timestamp_is_inclusive_too() {
+        let asked = asked("to=2026-04-30T12:00:00%2B02:00").unwrap();
+        assert_eq!(asked.filter.to.unwrap().to_rfc3339(), "2026-04-30T10:00:00.000001+00:00");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for query in [
+            "from=2026-04-31",
+            "from=2026-4-1",
+            "from=yesterday",
+            "from=0001-01-01",
+            "to=%2B99999-01-01",
+            "from=2026-05-01&to=2026-04-30",
+            "type=tenant.exploded",
+            "limit=0",
+            "limit=10001",
+            "after=-1",
+        ] {
+            assert!(asked(query).is_err(), "{query}");
+        }
+    }
+}

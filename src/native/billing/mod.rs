@@ -1,0 +1,218 @@
+//! `GET /msp/billing-events` and `GET /msp/tenants/{tenantId}/billing-events`.
+
+mod filter;
+mod format;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use actix_web::web::Bytes;
+use chrono::{DateTime, Utc};
+use futures::stream;
+use serde::{Deserialize, Deserializer, Serialize};
+use tenure_event_log::Position;
+use tenure_projections::billing::{self, BillingFilter, BillingScope};
+use tenure_projections::{QueryError, Views};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::call::{Call, Operation};
+use super::problem::{Problem, ProblemSchema};
+use super::tenants::utc;
+use crate::identity::Action;
+use filter::Asked;
+use format::Format;
+
+/// The right to read billing events.
+pub struct ReadBilling;
+
+impl Operation for ReadBilling {
+    const ACTION: Action = Action::ReadBilling;
+}
+
+/// Rows that one statement reads: a long list costs no more memory than this.
+const ROWS_PER_PAGE: u32 = 500;
+
+/// One event that a bill is made from.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BillingEvent {
+    /// The same for ever: made from the event's place in the tenant's history.
+    event_id: Uuid,
+    /// Place in the log. Rises along the list; `after` takes it.
+    position: u64,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[schema(example = "tenant.suspended")]
+    kind: String,
+    /// To which tenant.
+    tenant_id: Uuid,
+    /// Its short code.
+    #[schema(example = "acme-corp")]
+    short_code: String,
+    /// When; for a month's usage the month's last second.
+    #[serde(serialize_with = "utc")]
+    occurred_utc: DateTime<Utc>,
+    /// What the type adds.
+    #[serde(flatten)]
+    #[schema(inline)]
+    data: Details,
+}
+
+/// What the type of an event adds to it.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    /// Suspended, restored: why, or `null`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reason: Option<Option<String>>,
+    /// Deprovisioned: until when the tenant can be restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_ends_utc: Option<DateTime<Utc>>,
+    /// Monthly usage: the month, as YYYY-MM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-04")]
+    period: Option<String>,
+    /// Monthly usage: users at the month's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_count: Option<u32>,
+    /// Monthly usage: resources at the month's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_count: Option<u32>,
+    /// Monthly usage: grants at the month's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_count: Option<u32>,
+}
+
+/// A member that is there, even as `null`, unlike one that is not.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+impl BillingEvent {
+    fn of(event: billing::BillingEvent) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            event_id: event.event_id,
+            position: event.position.get(),
+            kind: event.event_type,
+            tenant_id: event.tenant_id.as_uuid(),
+            short_code: event.short_code,
+            occurred_utc: event.occurred_at,
+            data: serde_json::from_str(&event.data)?,
+        })
+    }
+}
+
+/// List the billing events of one tenant, oldest first.
+///
+/// All of them, streamed, or `limit` of them after position `after`.
+#[utoipa::path(
+    get, path = "/api/v1/msp/tenants/{tenantId}/billing-events", tag = "billing", operation_id = "tenantBillingEvents",
+    params(
+        ("tenantId" = uuid::Uuid, Path, description = "The tenant"),
+        ("from" = Option<String>, Query, description = "First day (YYYY-MM-DD, UTC) or moment (RFC 3339), inclusive"),
+        ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
+        ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
+        ("after" = Option<u64>, Query, description = "Only events after this position"),
+        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
+    ),
+    responses(
+        (status = 200, description = "Billing events; also as text/csv and application/x-ndjson", body = [BillingEvent]),
+        (status = 400, description = "A bad range or an unknown type", body = ProblemSchema),
+        (status = 404, description = "No such tenant here", body = ProblemSchema),
+    ),
+)]
+pub async fn of_tenant(call: Call<ReadBilling>) -> Result<HttpResponse, Problem> {
+    let asked = Asked::of(call.query(&filter::PARAMETERS)?)?;
+    let tenant = call.tenant_id()?;
+    call.app.dispatcher.read_tenant(call.scope(), tenant).await?;
+    respond(&call, BillingScope::Customer { msp: call.principal.tenant, tenant }, asked).await
+}
+
+/// List the billing events of all tenants, oldest first.
+///
+/// All of them, streamed, or `limit` of them after position `after`.
+#[utoipa::path(
+    get, path = "/api/v1/msp/billing-events", tag = "billing", operation_id = "billingEvents",
+    params(
+        ("from" = Option<String>, Query, description = "First day (YYYY-MM-DD, UTC) or moment (RFC 3339), inclusive"),
+        ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
+        ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
+        ("after" = Option<u64>, Query, description = "Only events after this position"),
+        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
+    ),
+    responses(
+        (status = 200, description = "Billing events; also as text/csv and application/x-ndjson", body = [BillingEvent]),
+        (status = 400, description = "A bad range or an unknown type", body = ProblemSchema),
+    ),
+)]
+pub async fn of_msp(call: Call<ReadBilling>) -> Result<HttpResponse, Problem> {
+    let asked = Asked::of(call.query(&filter::PARAMETERS)?)?;
+    respond(&call, BillingScope::Msp(call.principal.tenant), asked).await
+}
+
+async fn respond(call: &Call<ReadBilling>, scope: BillingScope, asked: Asked) -> Result<HttpResponse, Problem> {
+    call.catch_up().await?;
+    let format = Format::wanted(call.request.headers().get(ACCEPT));
+    let list = List {
+        views: call.app.views.clone(),
+        scope,
+        filter: asked.filter,
+        after: asked.after,
+        remaining: asked.limit,
+        format,
+        begun: false,
+    };
+    // The first page comes before the status: what fails then is a clean error.
+    let (first, rest) = list.next().await?;
+    let body = stream::unfold((Some(first), rest), |(ready, rest)| async move {
+        match (ready, rest) {
+            (Some(bytes), rest) => Some((Ok(bytes), (None, rest))),
+            (None, Some(list)) => match list.next().await {
+                Ok((bytes, rest)) => Some((Ok(bytes), (None, rest))),
+                // The answer has begun: breaking it off is the only way to say that it is not whole.
+                Err(error) => Some((Err(std::io::Error::other(error)), (None, None))),
+            },
+            (None, None) => None,
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, format.media_type()))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((VARY, "Accept"))
+        .streaming(body))
+}
+
+/// A list that is being written, page by page.
+struct List {
+    views: Views,
+    scope: BillingScope,
+    filter: BillingFilter,
+    after: Position,
+    remaining: Option<u32>,
+    format: Format,
+    begun: bool,
+}
+
+impl List {
+    /// The next piece of the answer, and what comes after it.
+    async fn next(mut self) -> Result<(Bytes, Option<Self>), QueryError> {
+        let limit = self.remaining.unwrap_or(u32::MAX).min(ROWS_PER_PAGE);
+        let page = billing::page(&self.views, self.scope, &self.filter, self.after, limit).await?;
+        let read = u32::try_from(page.len()).unwrap_or(u32::MAX);
+        if let Some(last) = page.last() {
+            self.after = last.position;
+        }
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.saturating_sub(read);
+        }
+        let is_last = read < limit || self.remaining == Some(0);
+        let events = page.into_iter().map(BillingEvent::of).collect::<Result<Vec<_>, _>>();
+        let events = events.map_err(|_| QueryError::Malformed)?;
+        let bytes = self.format.write(&events, !self.begun, is_last).map_err(|_| QueryError::Malformed)?;
+        self.begun = self.begun || read > 0;
+        Ok((bytes.into(), (!is_last).then_some(self)))
+    }
+}

@@ -1,0 +1,76 @@
+//! The OpenAPI 3.1 document, made from the handlers and shapes themselves.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use super::tenants::{self, deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
+use super::{billing, me, problem, system};
+
+/// Answers that every operation with a token can give.
+const EVERYWHERE: [(&str, &str); 4] = [
+    ("401", "The token is missing or not valid"),
+    ("403", "The token's role may not do this, or its tenant is not active"),
+    ("500", "Internal error; the body carries only the request's id"),
+    ("503", "Temporarily unavailable; `Retry-After` says when to try again"),
+];
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tenure",
+        description = "Tenants of a managed service provider: provision, suspend, reinstate, deprovision, bill.\n\n\
+            Every error is an `application/problem+json` (RFC 9457) with a stable `code`. A command's answer waits until \
+            the views show it; `Prefer: respond-async` skips the wait. POST takes an `Idempotency-Key`: a repeat within \
+            24 hours gets the first answer. `reason` is business text and is billed and exported as it is: no personal data."
+    ),
+    paths(
+        provision::provision, list::list, detail::detail, update::update, suspend::suspend, reinstate::reinstate,
+        deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp, me::me, system::ping,
+    ),
+    components(schemas(problem::ProblemSchema, tenants::TenantDetail)),
+    security(("bearer" = [])),
+    modifiers(&Bearer, &CommonAnswers),
+)]
+struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+struct CommonAnswers;
+
+impl Modify for CommonAnswers {
+    fn modify(&self, document: &mut Document) {
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch];
+            for operation in operations.into_iter().flatten() {
+                // An operation of its own security needs no token.
+                if operation.security.is_some() {
+                    continue;
+                }
+                for (status, description) in EVERYWHERE {
+                    let answer = ResponseBuilder::new().description(description).build();
+                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
+                }
+            }
+        }
+    }
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Document {
+    Api::openapi()
+}
+
+/// `GET /openapi.json`.
+pub async fn document_json() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
