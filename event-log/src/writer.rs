@@ -72,6 +72,10 @@ impl Writer {
     /// returned future is dropped.
     pub async fn append(&self, prepared: Prepared, lane: Lane) -> Result<Appended, Refusal> {
         let footprint = Footprint::of(&prepared).map_err(|mistake| Refusal::Error(AppendError::Malformed(mistake)))?;
+        // The lanes close only when the batch that is under way is done.
+        if *self.stop.borrow() {
+            return Err(unavailable("it is shutting down", false));
+        }
         let (reply, answer) = oneshot::channel();
         let lane = match lane {
             Lane::Foreground => &self.foreground,

@@ -1,7 +1,7 @@
 -- The log of one cell: its tables, and the two functions through which alone it is written.
 --
 -- Everything here lives in the first schema of the connection's search_path, so that nothing prevents several cells on
--- one server. Nothing in these functions may NOTIFY: its lock spans the server and is held through the flush.
+-- one server. Names are compared byte by byte (collation C), whatever the server's locale is or becomes. Nothing in these functions may NOTIFY: its lock spans the server and is held through the flush.
 
 -- One row. `schema_level` is raised only by a migration that a running older release can't live with.
 create table log_meta (
@@ -23,8 +23,8 @@ insert into log_head (position, recorded_at) values (0, '-infinity');
 
 -- A superset of postgres-es 0.5's table, which reads it by column name.
 create table events (
-    aggregate_type text not null,
-    aggregate_id text not null,
+    aggregate_type text collate "C" not null,
+    aggregate_id text collate "C" not null,
     sequence bigint not null check (sequence >= 0),
     event_type text not null,
     event_version text not null,
@@ -44,15 +44,15 @@ create index events_billing on events (position) where event_type in (
 
 -- Names that only one aggregate may hold. Personal ones stand here as an HMAC.
 create table claims (
-    scope text not null,
-    key text not null,
+    scope text collate "C" not null,
+    key text collate "C" not null,
     owner text not null,
     primary key (scope, key)
 );
 
 create table quotas (
-    scope text not null,
-    key text not null,
+    scope text collate "C" not null,
+    key text collate "C" not null,
     used bigint not null,
     max bigint not null,
     primary key (scope, key),
@@ -65,8 +65,8 @@ create table tenant_keys (
     wrapped bytea
 );
 create table stream_keys (
-    aggregate_type text not null,
-    aggregate_id text not null,
+    aggregate_type text collate "C" not null,
+    aggregate_id text collate "C" not null,
     tenant_id uuid not null,
     wrapped bytea,
     primary key (aggregate_type, aggregate_id)
@@ -75,11 +75,11 @@ create index stream_keys_tenant on stream_keys (tenant_id);
 
 -- Requests that were answered. No body: a repeat folds the stream up to `sequence` and renders the answer again.
 create table idempotency (
-    principal text not null,
-    key text not null,
+    principal text collate "C" not null,
+    key text collate "C" not null,
     request_hash bytea not null,
-    aggregate_type text not null,
-    aggregate_id text not null,
+    aggregate_type text collate "C" not null,
+    aggregate_id text collate "C" not null,
     sequence bigint not null,
     status smallint not null,
     expires_at timestamptz not null,

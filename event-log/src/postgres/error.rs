@@ -46,10 +46,10 @@ fn rolled_back(error: sqlx::Error) -> EngineError {
     }
 }
 
-/// The server's state, not the statement, is what is wrong: read-only, deadlock or serialization, out of resources, a
-/// lock not granted in time, cancelled or shutting down, an I/O error.
+/// The server's state is wrong, not what the batch holds: read-only, deadlock or serialization, a right or a table that is
+/// missing, out of resources, a lock not granted in time, cancelled or shutting down, an I/O error.
 fn is_passing(code: &str) -> bool {
-    ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+    ["08", "25", "40", "42", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
 }
 
 /// Whether the connection can be used after this error: only a plain error of the server leaves it in order.
@@ -63,7 +63,8 @@ pub(super) fn is_usable_after(error: &sqlx::Error) -> bool {
 /// Whether a read failed because its connection was gone, so that another one may do better.
 pub(super) fn is_stale_connection(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Io(broken) => broken.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(raised) => raised.code().is_some_and(|code| code == "57P01" || code == "57P02"),
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! Reading: single short statements, each on its own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{FromRow, Row};
+use tokio::time::error::Elapsed;
 use uuid::Uuid;
 
 use super::{Postgres, error};
@@ -18,24 +20,34 @@ use crate::engine::{EngineError, KeyId, StoredKey};
 use crate::event::{RecordedEvent, StreamId};
 use crate::position::Position;
 
+/// How long a read may take on a network that swallows packets. The server's own `statement_timeout` is shorter.
+const READ_TIMEOUT: Duration = Duration::from_secs(35);
+
 /// Awaits a read; once more when its connection turns out to be gone.
 macro_rules! read {
     ($query:expr) => {
-        match $query.await {
-            Err(stale) if error::is_stale_connection(&stale) => $query.await,
+        match in_time($query).await {
+            Err(stale) if error::is_stale_connection(&stale) => in_time($query).await,
             result => result,
         }
         .map_err(error::reading)
     };
 }
 
+async fn in_time<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(READ_TIMEOUT, query).await.unwrap_or_else(late)
+}
+
 impl Postgres {
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {
         let repository = PostgresEventRepository::new(self.pool.clone());
-        let events = match repository.get_events::<A>(aggregate_id).await {
+        let read = async || match repository.get_events::<A>(aggregate_id).await {
             Err(failure) if is_stale(&failure) => repository.get_events::<A>(aggregate_id).await,
             result => result,
         };
+        let late = |late: Elapsed| Err(PersistenceError::ConnectionError(late.into()));
+        let events = tokio::time::timeout(READ_TIMEOUT, read()).await.unwrap_or_else(late);
         events.map_err(|failure| match failure {
             PersistenceError::DeserializationError(reason) => EngineError::Corrupt(reason.to_string()),
             PersistenceError::OptimisticLockError => EngineError::Unavailable(failure.into()),

@@ -218,12 +218,15 @@ fn refuse(replies: impl IntoIterator<Item = Reply>, reason: &str, unknown: bool)
     }
 }
 
-/// An error with its causes, for the operator.
+/// An error with its causes, for the operator. Some drivers' errors repeat their cause themselves.
 fn describe(error: &EngineError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
         cause = error.source();
     }
     text

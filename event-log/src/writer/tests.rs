@@ -168,7 +168,9 @@ fn who_waits_for_one_that_waits_keeps_its_turn() {
 fn a_batch_is_no_longer_than_allowed() {
     let mut queues = queues(4);
     let appends: Vec<Prepared> = (0..6).map(|n| to(&n.to_string())).collect();
-    appends.iter().for_each(|append| enqueue(&queues.foreground, append));
+    for append in &appends {
+        enqueue(&queues.foreground, append);
+    }
     assert_eq!(taken(&queues.lanes.collect()), ids(&appends[..4]));
     assert_eq!(taken(&queues.lanes.collect()), ids(&appends[4..]));
 }
@@ -194,7 +196,9 @@ fn the_background_gets_a_quarter_of_a_batch_and_no_more() {
 #[test]
 fn a_crowd_before_one_stream_stays_in_the_bounded_queue() {
     let mut queues = queues(4);
-    (0..100).for_each(|_| enqueue(&queues.foreground, &to("a")));
+    for _ in 0..100 {
+        enqueue(&queues.foreground, &to("a"));
+    }
     let mut batches = 0;
     while !queues.lanes.collect().is_empty() {
         batches += 1;
@@ -220,10 +224,7 @@ fn what_is_named_twice_is_malformed() {
 fn what_no_index_holds_is_malformed() {
     let long = "x".repeat(1_001);
     assert_eq!(Footprint::of(&to(&long)).unwrap_err(), "a stream's name is too long");
-    assert_eq!(
-        Footprint::of(&Prepared { claims: vec![claim(&long)], ..to("a") }).unwrap_err(),
-        "a name is too long"
-    );
+    assert_eq!(Footprint::of(&Prepared { claims: vec![claim(&long)], ..to("a") }).unwrap_err(), "a name is too long");
     let beyond = StreamVersion { stream: stream("b"), sequence: u64::MAX };
     assert_eq!(
         Footprint::of(&Prepared { unchanged: vec![beyond], ..to("a") }).unwrap_err(),
