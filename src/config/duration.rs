@@ -45,50 +45,32 @@ pub fn parse(text: &str) -> Option<TimeDelta> {
     (seconds <= MAX_SECONDS).then(|| TimeDelta::seconds(sign * seconds))
 }
 
-/// Writes a duration the way [`parse`] reads it.
-#[must_use]
-pub fn display(duration: TimeDelta) -> String {
-    let mut rest = duration.num_seconds().unsigned_abs();
-    if rest == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = String::from(if duration < TimeDelta::zero() { "-" } else { "" });
-    for (unit, name) in [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')] {
-        if rest >= unit {
-            text.push_str(&(rest / unit).to_string());
-            text.push(name);
-            rest %= unit;
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{display, parse};
+    use super::parse;
 
     #[test]
-    fn durations_are_read_and_written_back() {
-        for (text, seconds, written) in [
-            ("31d", 31 * 86_400, "31d"),
-            ("-226d", -226 * 86_400, "-226d"),
-            ("+36h", 36 * 3_600, "1d12h"),
-            ("1d12h", 36 * 3_600, "1d12h"),
-            ("-90m", -5_400, "-1h30m"),
-            ("15s", 15, "15s"),
-            ("2w", 14 * 86_400, "14d"),
-            ("0", 0, "0s"),
-            ("-0s", 0, "0s"),
+    fn durations_are_read() {
+        for (text, seconds) in [
+            ("31d", 31 * 86_400),
+            ("-226d", -226 * 86_400),
+            ("+36h", 36 * 3_600),
+            ("1d12h", 36 * 3_600),
+            ("-90m", -5_400),
+            ("15s", 15),
+            ("2w", 14 * 86_400),
+            ("0", 0),
+            ("-0s", 0),
         ] {
             let duration = parse(text).unwrap_or_else(|| panic!("{text} is a duration"));
             assert_eq!(duration.num_seconds(), seconds, "{text}");
-            assert_eq!(display(duration), written, "{text}");
         }
     }
 
     #[test]
     fn what_is_not_a_duration_is_refused() {
-        for text in ["", "-", "5", "d", "5x", "1h1d", "1d1d", "--1d", "1.5d", "1 d", "36526d", "99999999999999999999s", "½d"]
+        for text in
+            ["", "-", "5", "d", "5x", "1h1d", "1d1d", "--1d", "1.5d", "1 d", "36526d", "99999999999999999999s", "½d"]
         {
             assert_eq!(parse(text), None, "{text:?}");
         }

@@ -75,10 +75,8 @@ impl Layers {
         layers.add_file(DEFAULT_FILE, &Origin::Default)?;
         if let Some(path) = file {
             let origin = Origin::File(path.to_owned());
-            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-                origin: origin.to_string(),
-                reason: error.to_string(),
-            })?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError::Unreadable { origin: origin.to_string(), reason: error.to_string() })?;
             layers.add_file(&text, &origin)?;
         }
         let mut variables: Vec<_> =
@@ -175,8 +173,7 @@ impl Layers {
         allowed: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, ConfigError> {
-        self.optional(key, allowed, parse)?
-            .ok_or(ConfigError::Missing { key, reason: "it can't be empty" })
+        self.optional(key, allowed, parse)?.ok_or(ConfigError::Missing { key, reason: "it can't be empty" })
     }
 
     /// A setting that may be left out.

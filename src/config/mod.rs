@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use tenure_aggregates::values::Retention;
 use tenure_event_log::{Clock, EngineConfig};
 
+pub use duration::parse as parse_duration;
 pub use effective::EffectiveSetting;
 pub use error::{ConfigError, Origin};
 pub use layers::DEFAULT_FILE;
@@ -150,7 +151,11 @@ impl Config {
             kafka_brokers: layers
                 .optional("kafka_brokers", "HOST:PORT, several separated by commas", values::brokers)?
                 .unwrap_or_default(),
-            dns_server: layers.optional("dns_server", "an IP address and a port such as 127.0.0.1:53", values::parsed)?,
+            dns_server: layers.optional(
+                "dns_server",
+                "an IP address and a port such as 127.0.0.1:53",
+                values::parsed,
+            )?,
             smtp_url: layers.optional("smtp_url", "smtp://HOST:PORT or smtps://HOST:PORT", values::smtp)?,
             msps: msp::parse(&layers)?,
             effective: effective::settings(&layers),
@@ -173,7 +178,7 @@ impl Config {
                 Ok(value) => variables.push((name, value)),
                 Err(value) if name.starts_with("TENURE_") => {
                     return Err(ConfigError::Invalid {
-                        value: layers::one_line(&format!("{value:?}")),
+                        value: layers::one_line(&value.to_string_lossy()),
                         origin: Origin::Environment(name.clone()),
                         key: name,
                         allowed: "UTF-8".to_owned(),
@@ -234,7 +239,8 @@ impl Config {
             }
         }
         if self.jwt.is_none() {
-            let reason = "production mode does not trust the development key; set jwt_jwks, jwt_issuer and jwt_audience";
+            let reason =
+                "production mode does not trust the development key; set jwt_jwks, jwt_issuer and jwt_audience";
             return Err(ConfigError::Missing { key: "jwt_jwks", reason });
         }
         if self.development_key_path().exists() {

@@ -25,7 +25,7 @@ pub struct Token {
     /// In which tenant.
     pub tenant: TenantId,
     /// The token's own id.
-    pub token_id: Option<String>,
+    pub id: Option<String>,
     /// Valid before then.
     pub expires_at: DateTime<Utc>,
     not_before: Option<DateTime<Utc>>,
@@ -97,7 +97,7 @@ impl Token {
             subject,
             role,
             tenant,
-            token_id: claims.jti,
+            id: claims.jti,
             expires_at: time(&claims.exp.ok_or(TokenFault::Claims)?)?,
             not_before: claims.nbf.as_ref().map(time).transpose()?,
             issued_at: claims.iat.as_ref().map(time).transpose()?,

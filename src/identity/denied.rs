@@ -8,7 +8,7 @@ pub enum TokenFault {
     /// Not three parts of base64url, not JSON inside, or too large.
     #[error("the token is malformed")]
     Malformed,
-    /// Signed with something else than EdDSA, RS256 or ES256, or with another algorithm than its key is for.
+    /// Signed with something else than `EdDSA`, RS256 or ES256, or with another algorithm than its key is for.
     #[error("the token's algorithm is not accepted")]
     Algorithm,
     /// No trusted key has the token's key id, or it names none and several could be meant.

@@ -109,8 +109,8 @@ impl DevelopmentKey {
     }
 
     fn from_pem(pem: &str, path: &Path) -> Result<Self, DevelopmentKeyError> {
-        let key = SigningKey::from_pkcs8_pem(pem)
-            .map_err(|_| DevelopmentKeyError::Malformed { path: path.to_owned() })?;
+        let key =
+            SigningKey::from_pkcs8_pem(pem).map_err(|_| DevelopmentKeyError::Malformed { path: path.to_owned() })?;
         let fingerprint = Sha256::digest(key.verifying_key().as_bytes());
         let kid = format!("development-{}", URL_SAFE_NO_PAD.encode(fingerprint.get(..9).unwrap_or_default()));
         Ok(Self { key, kid })

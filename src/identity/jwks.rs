@@ -28,7 +28,7 @@ impl Refresh {
     fn of(source: &JwksSource) -> Self {
         match source {
             JwksSource::File(_) => Self { every: Duration::from_secs(5), at_most_every: Duration::from_secs(1) },
-            JwksSource::Url(_) => Self { every: Duration::from_secs(300), at_most_every: Duration::from_secs(30) },
+            JwksSource::Url(_) => Self { every: Duration::from_mins(5), at_most_every: Duration::from_secs(30) },
         }
     }
 }

@@ -165,7 +165,8 @@ impl KeySet {
         }
         let mut keys = Vec::with_capacity(document.keys.len());
         for (index, value) in document.keys.into_iter().enumerate() {
-            let key = serde_json::from_value::<Jwk>(value).map_err(|_| "it is malformed").and_then(TrustedKey::from_jwk);
+            let key =
+                serde_json::from_value::<Jwk>(value).map_err(|_| "it is malformed").and_then(TrustedKey::from_jwk);
             match key {
                 Ok(key) => keys.push(key),
                 Err(reason) => tracing::warn!(index, reason, "a key of the key set is not used"),

@@ -85,8 +85,7 @@ impl Identity {
                 keys: AnchorKeys::Published(Jwks::open(jwt.jwks.clone()).await?),
             });
         }
-        let verifier =
-            Verifier::new(anchors, config.jwt_leeway_seconds, config.clock(), config.default_msp().id);
+        let verifier = Verifier::new(anchors, config.jwt_leeway_seconds, config.clock(), config.default_msp().id);
         Ok(Self { inner: Arc::new(Inner { verifier, gate, authorizer: Authorizer::new()? }) })
     }
 
@@ -104,7 +103,7 @@ impl Identity {
             role: token.role,
             tenant: token.tenant,
             kind,
-            token_id: token.token_id,
+            token_id: token.id,
             expires_at: token.expires_at,
             subject_id,
         })

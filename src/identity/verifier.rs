@@ -25,7 +25,7 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Tokens whose signature is remembered as good.
 const REMEMBERED: u64 = 20_000;
 /// For how long.
-const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 
 /// Somebody who may sign tokens.
 #[derive(Debug)]

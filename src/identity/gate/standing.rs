@@ -47,19 +47,18 @@ impl Tenants {
             return Ok(Applied::default());
         }
         let tenant = TenantId::from_uuid(event.tenant_id);
-        let decoded = decode::<Tenant>(&event.event_type, &event.event_version, event.payload).map_err(|cause| {
-            Unreadable { position: event.position, event_type: event.event_type.clone(), cause }
-        })?;
+        let decoded = decode::<Tenant>(&event.event_type, &event.event_version, event.payload)
+            .map_err(|cause| Unreadable { position: event.position, event_type: event.event_type.clone(), cause })?;
         let stage = match decoded {
-            Event::Provisioned { kind, .. } => {
-                self.known.insert(tenant, Standing { kind, stage: Stage::Active });
+            Event::Provisioned { account, .. } => {
+                self.known.insert(tenant, Standing { kind: account.kind, stage: Stage::Active });
                 return Ok(Applied::default());
             }
             Event::Suspended { .. } | Event::Restored { .. } => Stage::Suspended,
             Event::Reinstated { .. } => Stage::Active,
             Event::Deprovisioned { .. } => Stage::Deprovisioning,
             Event::Deleted { .. } => Stage::Deleted,
-            Event::Updated { .. } | Event::UsageReported { .. } | Event::MonthlyUsageRecorded { .. } => {
+            Event::Updated { .. } | Event::UsageReported { .. } | Event::UsageMonthly { .. } => {
                 return Ok(Applied::default());
             }
         };

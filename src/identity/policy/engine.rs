@@ -40,7 +40,7 @@ impl Engine {
     pub fn new() -> Result<Self, PolicyError> {
         let (schema, warnings) =
             Schema::from_cedarschema_str(include_str!("tenure.cedarschema")).map_err(PolicyError::new)?;
-        for warning in warnings {
+        if let Some(warning) = warnings.into_iter().next() {
             return Err(PolicyError::new(warning));
         }
         let policies = PolicySet::from_str(include_str!("tenure.cedar")).map_err(PolicyError::new)?;
@@ -73,10 +73,8 @@ impl Engine {
     fn ask(&self, principal: &Principal, action: Action, resource: Resource) -> Result<Decision, PolicyError> {
         let person = uid(&self.person, "caller");
         let role = uid(&self.role, principal.role.as_str());
-        let attributes = [(
-            "tenant".to_owned(),
-            RestrictedExpression::new_entity_uid(self.tenant_uid(principal.tenant)),
-        )];
+        let attributes =
+            [("tenant".to_owned(), RestrictedExpression::new_entity_uid(self.tenant_uid(principal.tenant)))];
         let mut entities = vec![
             Entity::new(person.clone(), HashMap::from(attributes), HashSet::from([role.clone()]))
                 .map_err(PolicyError::new)?,

@@ -1,0 +1,171 @@
+//! Who may do what, exhaustively: every role, every action, every place that a resource can have.
+
+use chrono::DateTime;
+use tenure_aggregates::{TenantId, TenantKind};
+use uuid::Uuid;
+
+use super::{Action, Authorizer, Relation, Resource};
+use crate::identity::{Principal, Role};
+
+const RELATIONS: [Relation; Relation::COUNT] =
+    [Relation::Own, Relation::Customer, Relation::ForeignMsp, Relation::ForeignCustomer];
+
+/// What an MSP's people may do to customers of it.
+const MSP_TO_CUSTOMER: &[(Role, &[Action])] = &[
+    (
+        Role::MspAdmin,
+        &[
+            Action::ReadTenant,
+            Action::UpdateTenant,
+            Action::SuspendTenant,
+            Action::ReinstateTenant,
+            Action::DeprovisionTenant,
+            Action::ReportUsage,
+            Action::ReadBilling,
+        ],
+    ),
+    (Role::Support, &[Action::RestoreTenant]),
+    (Role::Billing, &[Action::ReadBilling]),
+];
+
+/// What an MSP's people may do to the MSP itself, beside asking who they are.
+const MSP_TO_ITSELF: &[(Role, &[Action])] = &[
+    (
+        Role::MspAdmin,
+        &[
+            Action::ProvisionTenant,
+            Action::ListTenants,
+            Action::ReadTenant,
+            Action::UpdateTenant,
+            Action::ReportUsage,
+            Action::ReadBilling,
+        ],
+    ),
+    (Role::Billing, &[Action::ReadBilling]),
+];
+
+/// What a customer's people may do to the customer, beside asking who they are.
+const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[(Role::Billing, &[Action::ReadBilling])];
+
+/// What anybody may do to tenants of others.
+const NOTHING: &[(Role, &[Action])] = &[];
+
+fn expected(role: Role, is_msp: bool, relation: Relation, action: Action) -> bool {
+    let table = match (relation, is_msp) {
+        (Relation::Own, _) if action == Action::WhoAmI => return true,
+        (Relation::Own, true) => MSP_TO_ITSELF,
+        (Relation::Own, false) => CUSTOMER_TO_ITSELF,
+        (Relation::Customer, true) => MSP_TO_CUSTOMER,
+        (Relation::Customer, false) | (Relation::ForeignMsp | Relation::ForeignCustomer, _) => NOTHING,
+    };
+    table.iter().any(|(named, actions)| *named == role && actions.contains(&action))
+}
+
+fn tenant() -> TenantId {
+    TenantId::from_uuid(Uuid::now_v7())
+}
+
+fn principal(role: Role, is_msp: bool) -> Principal {
+    let kind = if is_msp { TenantKind::Msp } else { TenantKind::Customer { msp: tenant() } };
+    Principal {
+        subject: "s".to_owned(),
+        role,
+        tenant: tenant(),
+        kind,
+        token_id: None,
+        expires_at: DateTime::UNIX_EPOCH,
+        subject_id: "s".to_owned(),
+    }
+}
+
+fn resource(principal: &Principal, relation: Relation) -> Resource {
+    match relation {
+        Relation::Own => Resource { tenant: principal.tenant, kind: principal.kind },
+        Relation::Customer => Resource { tenant: tenant(), kind: TenantKind::Customer { msp: principal.tenant } },
+        Relation::ForeignMsp => match principal.kind {
+            // Also the MSP above a customer is a stranger to the customer's people.
+            TenantKind::Customer { msp } => Resource { tenant: msp, kind: TenantKind::Msp },
+            TenantKind::Msp => Resource { tenant: tenant(), kind: TenantKind::Msp },
+        },
+        Relation::ForeignCustomer => {
+            let msp = match principal.kind {
+                TenantKind::Customer { msp } => msp,
+                TenantKind::Msp => tenant(),
+            };
+            Resource { tenant: tenant(), kind: TenantKind::Customer { msp } }
+        }
+    }
+}
+
+/// Every combination, with fresh ids each.
+fn combinations() -> impl Iterator<Item = (Principal, bool, Relation, Action)> {
+    Role::ALL.iter().flat_map(|role| {
+        [true, false].into_iter().flat_map(move |is_msp| {
+            RELATIONS.into_iter().flat_map(move |relation| {
+                Action::ALL.iter().map(move |action| (principal(*role, is_msp), is_msp, relation, *action))
+            })
+        })
+    })
+}
+
+#[test]
+fn the_policies_say_what_the_tables_say() {
+    let authorizer = Authorizer::new().unwrap();
+    for (principal, is_msp, relation, action) in combinations() {
+        // A customer has no customers, so there is nothing to ask.
+        if relation == Relation::Customer && !is_msp {
+            continue;
+        }
+        let allowed = authorizer.allows(&principal, action, resource(&principal, relation));
+        let role = principal.role;
+        assert_eq!(allowed, expected(role, is_msp, relation, action), "{role} {action} {relation:?} MSP: {is_msp}");
+    }
+}
+
+#[test]
+fn remembered_answers_are_what_cedar_answers_for_other_tenants() {
+    let authorizer = Authorizer::new().unwrap();
+    for _ in 0..2 {
+        for (principal, _, relation, action) in combinations() {
+            let resource = resource(&principal, relation);
+            assert_eq!(Relation::of(&principal, resource), relation);
+            let asked = authorizer.engine.decide(&principal, action, resource);
+            assert_eq!(authorizer.allows(&principal, action, resource), asked, "{principal:?} {action} {relation:?}");
+        }
+    }
+    assert!(authorizer.remembered.iter().all(|answer| answer.get().is_some()), "each combination has a place");
+}
+
+#[test]
+fn no_policy_names_a_tenant() {
+    let policies = include_str!("tenure.cedar");
+    assert!(!policies.contains("Tenant::\""), "answers are remembered for all tenants alike");
+    assert!(!policies.contains("Person::\""));
+}
+
+#[test]
+fn what_a_role_may_never_do_is_known_without_a_tenant() {
+    let authorizer = Authorizer::new().unwrap();
+    for (principal, is_msp, ..) in
+        combinations().filter(|(.., relation, action)| *relation == Relation::Own && *action == Action::WhoAmI)
+    {
+        for action in Action::ALL {
+            let ever = RELATIONS.into_iter().any(|relation| expected(principal.role, is_msp, relation, *action));
+            assert_eq!(authorizer.may_ever(&principal, *action), ever, "{} {action} MSP: {is_msp}", principal.role);
+        }
+    }
+}
+
+#[test]
+fn roles_have_the_names_that_tokens_use() {
+    let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
+    let expected = "msp-admin prime-admin admin office-admin dpsk-admin templates-admin reports-admin read-only auditor \
+                    billing support";
+    assert_eq!(names.join(" "), expected);
+    for role in Role::ALL {
+        assert_eq!(role.as_str().parse(), Ok(*role));
+    }
+    for wrong in ["", "MSP-ADMIN", "msp_admin", "msp-admin ", "root"] {
+        assert!(wrong.parse::<Role>().is_err(), "{wrong:?}");
+    }
+}
