@@ -134,7 +134,7 @@ impl Row for Customer {
     fn from_cells(cells: Cells) -> Option<Self> {
         let mut cells = CellsReader::new(cells);
         let tenant_id = cells.parsed()?;
-        let msp = match cells.optional_text()? {
+        let msp = match cells.optional_text().ok()? {
             Some(msp) => Some(msp.parse().ok()?),
             None => None,
         };
@@ -184,12 +184,11 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             json!({ "shortCode": account.short_code })
         }
         tenant::Event::Suspended { reason, at: _ } => json!({ "reason": reason }),
-        tenant::Event::Reinstated { at: _ } => json!({}),
         tenant::Event::Deprovisioned { reason: _, retention_ends_at, delete_after: _, at: _ } => {
             json!({ "retentionEndsUtc": retention_ends_at })
         }
         tenant::Event::Restored { reason, at: _ } => json!({ "reason": reason }),
-        tenant::Event::Deleted { released_short_code: _, at: _ } => json!({}),
+        tenant::Event::Reinstated { at: _ } | tenant::Event::Deleted { released_short_code: _, at: _ } => json!({}),
         tenant::Event::UsageMonthly { usage, at: _ } => json!({
             "period": usage.period,
             "userCount": usage.user_count,
@@ -204,7 +203,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
 
 fn bill(fact: &Fact<'_>, event: &tenant::Event, data: &Value, rows: &mut Rows) -> Result<(), Obstacle> {
     let tenant_id = fact.tenant();
-    let customer = rows.get::<Customer>(vec![tenant_id.to_string().into()])?;
+    let customer = rows.get::<Customer>(&[tenant_id.to_string().into()])?;
     let Customer { tenant_id, msp, short_code } = customer.ok_or_else(|| unknown_tenant(tenant_id))?;
     let Some(msp_id) = msp else { return Ok(()) };
     let recorded = fact.recorded;

@@ -11,6 +11,10 @@ pub(crate) const fn micros(time: DateTime<Utc>) -> i64 {
     time.timestamp_micros()
 }
 
+/// A cell that is not what it should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Malformed;
+
 /// Reads a row's cells one after the other. Each method answers `None` where the cell is not what it should be.
 pub(crate) struct CellsReader {
     cells: std::vec::IntoIter<Cell>,
@@ -22,14 +26,14 @@ impl CellsReader {
     }
 
     pub fn text(&mut self) -> Option<String> {
-        self.optional_text().flatten()
+        self.optional_text().ok()?
     }
 
-    pub fn optional_text(&mut self) -> Option<Option<String>> {
-        match self.cells.next()? {
-            Cell::Text(text) => Some(Some(text)),
-            Cell::Null => Some(None),
-            Cell::Integer(_) => None,
+    pub fn optional_text(&mut self) -> Result<Option<String>, Malformed> {
+        match self.cells.next() {
+            Some(Cell::Text(text)) => Ok(Some(text)),
+            Some(Cell::Null) => Ok(None),
+            Some(Cell::Integer(_)) | None => Err(Malformed),
         }
     }
 
@@ -49,14 +53,14 @@ impl CellsReader {
     }
 
     pub fn time(&mut self) -> Option<DateTime<Utc>> {
-        self.optional_time().flatten()
+        self.optional_time().ok()?
     }
 
-    pub fn optional_time(&mut self) -> Option<Option<DateTime<Utc>>> {
-        match self.cells.next()? {
-            Cell::Integer(micros) => DateTime::from_timestamp_micros(micros).map(Some),
-            Cell::Null => Some(None),
-            Cell::Text(_) => None,
+    pub fn optional_time(&mut self) -> Result<Option<DateTime<Utc>>, Malformed> {
+        match self.cells.next() {
+            Some(Cell::Integer(micros)) => DateTime::from_timestamp_micros(micros).map(Some).ok_or(Malformed),
+            Some(Cell::Null) => Ok(None),
+            Some(Cell::Text(_)) | None => Err(Malformed),
         }
     }
 }

@@ -121,7 +121,7 @@ impl Row for DeadlineRow {
     fn from_cells(cells: Cells) -> Option<Self> {
         let mut cells = CellsReader::new(cells);
         let (kind, tenant_id, due_at) = (cells.text()?, cells.parsed()?, cells.time()?);
-        match (kind.as_str(), cells.optional_text()?, cells.optional_text()?) {
+        match (kind.as_str(), cells.optional_text().ok()?, cells.optional_text().ok()?) {
             (DELETION, None, None) => Some(Self::Deletion { tenant_id, due_at }),
             (MONTH_END, Some(period), last) => {
                 let last = match last {
@@ -205,7 +205,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
 
 /// The month to write next and the last one; `None` for an MSP, and after the last one.
 fn month_to_write(rows: &Rows, tenant: TenantId) -> Result<Option<(UsagePeriod, Option<UsagePeriod>)>, Obstacle> {
-    Ok(rows.get::<DeadlineRow>(key(MONTH_END, tenant))?.and_then(|row| match row {
+    Ok(rows.get::<DeadlineRow>(&key(MONTH_END, tenant))?.and_then(|row| match row {
         DeadlineRow::MonthEnd { period, last, .. } => Some((period, last)),
         DeadlineRow::Deletion { .. } => None,
     }))

@@ -8,7 +8,10 @@ use crate::batch::StoreError;
 /// Why the views were not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The views' database can't be reached, or lacks its schema: migrate first.
+    /// The schema is absent: migrate first.
+    #[error("the views' schema is missing: run `tenure migrate` first")]
+    SchemaMissing,
+    /// The views' database can't be reached.
     #[error("the views can't be opened")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The log can't be read.
@@ -18,7 +21,10 @@ pub enum OpenError {
 
 impl From<StoreError> for OpenError {
     fn from(error: StoreError) -> Self {
-        Self::Unavailable(Box::new(error))
+        match error {
+            StoreError::UndefinedTable => Self::SchemaMissing,
+            StoreError::Unavailable(_) | StoreError::Refused(_) => Self::Unavailable(Box::new(error)),
+        }
     }
 }
 

@@ -10,31 +10,32 @@ use crate::views::Shared;
 /// How often.
 const SWEEP: Duration = Duration::from_secs(30);
 /// A release that was not seen for as long has ended; a build that was not touched for as long was abandoned. (An
-/// embedded database has one process: there, both are over as soon as it is another.)
-const ABANDONED: Duration = Duration::from_secs(600);
+/// embedded database has one process: there, whatever was not touched since it was opened is over.)
+const ABANDONED: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(shared: Arc<Shared>) {
     let pause = SWEEP.min(Duration::from_millis(shared.config.drop_after_ms.max(100)));
-    let mut first = true;
     while !shared.is_stopping() {
-        let abandoned = if first && shared.store.is_exclusive() { Duration::ZERO } else { ABANDONED };
-        match sweep(&shared, abandoned).await {
-            Ok(()) => first = false,
-            Err(error) => tracing::warn!(%error, "old generations of views could not be dropped"),
+        if let Err(error) = sweep(&shared).await {
+            tracing::warn!(%error, "old generations of views could not be dropped");
         }
         // Whichever comes first.
         let _ = tokio::time::timeout(pause, shared.stopped()).await;
     }
 }
 
-async fn sweep(shared: &Shared, abandoned: Duration) -> Result<(), StoreError> {
+async fn sweep(shared: &Shared) -> Result<(), StoreError> {
     let mut session = shared.store.session().await?;
     let now = wall_clock_micros();
     for (view, version) in all_views() {
         let sql = "update {pointers} set seen_at = $1 where view_name = $2 and version = $3";
         session.query(sql, vec![now.into(), view.into(), i64::from(version).into()]).await?;
     }
-    let abandoned = now - i64::try_from(abandoned.as_micros()).unwrap_or(i64::MAX);
+    let abandoned = if shared.store.is_exclusive() {
+        shared.opened_at
+    } else {
+        now - i64::try_from(ABANDONED.as_micros()).unwrap_or(i64::MAX)
+    };
     retire_old_releases(&mut session, now, abandoned).await?;
     let drop_after = i64::try_from(shared.config.drop_after_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
     let sql = "select g.view_name, g.generation, g.tables from {generations} g \

@@ -113,9 +113,7 @@ impl Projector {
                 self.page = Arc::new(events?);
                 Ok(())
             }
-            () = tokio::time::sleep_until(until) => {
-                if shared.store.is_exclusive() { Ok(()) } else { self.follow().await }
-            }
+            () = tokio::time::sleep_until(until) => self.follow().await,
         }
     }
 
@@ -245,13 +243,11 @@ impl Projector {
         lane.retry = Some(Retry { at: Instant::now() + delay, delay });
         // Read anew before the retry: the row may have been repaired.
         self.page = Arc::new(Page::new(self.page.end(), Vec::new()));
-        let problem = match before {
-            Some(before) => Problem { since: before.since, attempts: before.attempts + 1, ..problem },
-            None => {
-                tracing::error!(view = view.name(), %problem, "projection stopped");
-                problem
-            }
-        };
+        if before.is_none() {
+            tracing::error!(view = view.name(), %problem, "projection stopped");
+        }
+        let (since, attempts) = before.map_or((problem.since, 1), |before| (before.since, before.attempts + 1));
+        let problem = Problem { since, attempts, ..problem };
         self.shared.progress.stopped(view, problem);
     }
 
@@ -299,9 +295,6 @@ enum Failure {
 impl Failure {
     /// The error with its causes.
     fn chain(&self) -> String {
-        let crate::history::Obstacle::Poison(text) = crate::history::Obstacle::poison(self) else {
-            return self.to_string();
-        };
-        text
+        crate::history::chain(self)
     }
 }

@@ -2,13 +2,13 @@
 
 use tenure_event_log::Position;
 
+use crate::RebuildError;
 use crate::apply::{self, Applied, Page};
 use crate::batch::{Cell, Session, StoreError};
 use crate::generation::{self, Checkpoint, checkpoint_name};
 use crate::rows::Rows;
 use crate::view::View;
 use crate::views::Shared;
-use crate::{Problem, RebuildError};
 
 /// Events per transaction: more than live batches have, since nobody waits for them one by one.
 const BATCH: usize = 2_000;
@@ -30,11 +30,11 @@ async fn rebuild(shared: &Shared, view: View) -> Result<(), RebuildError> {
     let mut session = shared.store.session().await?;
     let generation = generation::start_building(&mut session, view).await?;
     let mut build = Build { shared, session, view, generation, rows: None, position: Position::START };
-    let built = build.catch_up_and_swap().await;
-    if built.is_err() {
+    let outcome = build.catch_up_and_swap().await;
+    if outcome.is_err() {
         build.discard().await?;
     }
-    built
+    outcome
 }
 
 struct Build<'a> {
@@ -80,25 +80,12 @@ impl Build<'_> {
             return Err(RebuildError::Stopped(problem));
         }
         let moves = vec![(checkpoint_name(self.view, self.generation), position.get())];
-        match self.session.write(rows.changes(), moves).await {
-            Ok(()) => {}
-            Err(error @ StoreError::Refused(_)) => return Err(self.refused(&page, limit, error).await),
-            Err(error) => return Err(error.into()),
-        }
+        self.session.write(rows.changes(), moves).await?;
         rows.committed(position);
         self.rows = Some(rows);
         self.position = position;
         self.shared.progress.building(self.view, self.generation, position);
         Ok(true)
-    }
-
-    /// Names the event whose rows were refused, if that can be found out by applying one by one.
-    async fn refused(&mut self, page: &Page, limit: usize, error: StoreError) -> RebuildError {
-        if limit > 1 {
-            return error.into();
-        }
-        let problem: Option<Problem> = apply::refused(page, self.position, &error);
-        problem.map_or_else(|| error.into(), RebuildError::Stopped)
     }
 
     /// In the transaction that found nothing left: holds the live checkpoint, so that it can't move any more, applies

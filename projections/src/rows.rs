@@ -18,7 +18,7 @@ pub(crate) trait Row: Sized {
     fn from_cells(cells: Cells) -> Option<Self>;
 }
 
-/// Rows of more tables than this are forgotten between batches.
+/// When more rows than this are cached, they are forgotten.
 const CACHED_ROWS: usize = 50_000;
 
 /// The rows of one generation, as of `position`.
@@ -59,8 +59,8 @@ impl Rows {
     }
 
     /// The row with this key.
-    pub fn get<R: Row>(&self, key: Cells) -> Result<Option<R>, Obstacle> {
-        let Some(row) = self.of(R::TABLE).and_then(|known| known.rows.get(&key)) else {
+    pub fn get<R: Row>(&self, key: &[Cell]) -> Result<Option<R>, Obstacle> {
+        let Some(row) = self.of(R::TABLE).and_then(|known| known.rows.get(key)) else {
             return Err(Obstacle::Poison(format!("row {key:?} of {} was not loaded", R::TABLE.name)));
         };
         let Some(cells) = row.clone() else { return Ok(None) };

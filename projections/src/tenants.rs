@@ -104,7 +104,7 @@ fn change(
     rows: &mut Rows,
     change: impl FnOnce(&mut DirectoryRow, &mut Rows) -> Result<(), Obstacle>,
 ) -> Result<(), Obstacle> {
-    let row = rows.get::<DirectoryRow>(vec![fact.tenant().to_string().into()])?;
+    let row = rows.get::<DirectoryRow>(&[fact.tenant().to_string().into()])?;
     let mut row = row.ok_or_else(|| unknown_tenant(fact.tenant()))?;
     change(&mut row, rows)?;
     row.record.last_activity_at = fact.recorded.recorded_at;
@@ -126,8 +126,6 @@ fn follow(last: u64, next: u64) -> Result<u64, Obstacle> {
 
 fn tenant_changed(event: &tenant::Event, row: &mut DirectoryRow, rows: &mut Rows) {
     match event {
-        // Handled by `apply`: it makes the row.
-        tenant::Event::Provisioned { .. } => {}
         tenant::Event::Updated { changes, at: _ } => update(&mut row.record, changes),
         tenant::Event::Suspended { reason, at } => {
             let reason = reason.as_ref().map(ToString::to_string);
@@ -152,8 +150,8 @@ fn tenant_changed(event: &tenant::Event, row: &mut DirectoryRow, rows: &mut Rows
             (record.current_users, record.current_resources) = (0, 0);
         }
         tenant::Event::UsageReported { resources, grants: _, at: _ } => row.record.current_resources = *resources,
-        // A bill changes nothing in the directory but the last activity.
-        tenant::Event::UsageMonthly { .. } => {}
+        // `apply` makes the row of a tenant provisioned; a bill changes nothing here but the last activity.
+        tenant::Event::Provisioned { .. } | tenant::Event::UsageMonthly { .. } => {}
     }
 }
 

@@ -193,5 +193,5 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
 }
 
 fn present(rows: &Rows, tenant: TenantId) -> Result<PresentRow, Obstacle> {
-    rows.get::<PresentRow>(vec![tenant.to_string().into()])?.ok_or_else(|| unknown_tenant(tenant))
+    rows.get::<PresentRow>(&[tenant.to_string().into()])?.ok_or_else(|| unknown_tenant(tenant))
 }

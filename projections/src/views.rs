@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub store: Store,
     pub progress: Progress,
     pub stop: watch::Sender<bool>,
+    /// By the system's clock, in microseconds.
+    pub opened_at: i64,
     head_at_start: Position,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -73,6 +75,7 @@ impl Views {
     }
 
     async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
+        let opened_at = generation::wall_clock_micros();
         let mut session = store.session().await?;
         generation::ensure_live(&mut session, &log).await?;
         drop(session);
@@ -81,7 +84,8 @@ impl Views {
         let head_at_start = log.head().await?;
         let stop = watch::Sender::new(false);
         let tasks = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { config, log, store, progress, stop, head_at_start, tasks }) })
+        let shared = Shared { config, log, store, progress, stop, opened_at, head_at_start, tasks };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Starts applying events, in tasks of its own, until [`Views::shutdown`].

@@ -1,1 +1,36 @@
+//! The views as rules, on both engines, over a real log. Each test has a deployment of its own.
 
+/// Runs each test on SQLite and on `PostgreSQL`.
+macro_rules! on_both_engines {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(crate::deployment::Deployment::sqlite().await).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(crate::deployment::Deployment::postgres().await).await;
+                }
+            )*
+        }
+    };
+}
+
+mod billing;
+mod crashes;
+mod deadlines;
+mod deployment;
+mod directory;
+mod failures;
+mod rebuilds;
+mod several_instances;
+mod tables;
+mod usage;
+mod world;

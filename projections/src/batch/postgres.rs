@@ -7,6 +7,7 @@
 mod statements;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +20,7 @@ use crate::generation::Checkpoint;
 use statements::{begin_statement, create_statements, load_statement, qualify, write_statement};
 
 /// A call that takes longer hangs; its connection is given up.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_mins(1);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
@@ -29,7 +30,7 @@ type Answer = Result<Result<Vec<PgRow>, sqlx::Error>, tokio::time::error::Elapse
 #[derive(Clone)]
 pub(crate) struct Postgres {
     readers: PgPool,
-    projector: PgConnectOptions,
+    projector: Arc<PgConnectOptions>,
 }
 
 impl Postgres {
@@ -57,7 +58,7 @@ impl Postgres {
             .connect_with(options.options([("statement_timeout", "30s"), ("default_transaction_read_only", "on")]))
             .await
             .map_err(|error| store_error(error).0)?;
-        Ok(Self { readers, projector })
+        Ok(Self { readers, projector: Arc::new(projector) })
     }
 
     pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
@@ -67,7 +68,7 @@ impl Postgres {
     }
 
     pub async fn session(&self) -> Result<Session, StoreError> {
-        let mut session = Session { options: self.projector.clone(), connection: None };
+        let mut session = Session { options: Arc::clone(&self.projector), connection: None };
         session.connection = Some(session.take().await?);
         Ok(session)
     }
@@ -79,8 +80,8 @@ impl Postgres {
 
 /// A projector's connection; replaced when it breaks.
 pub(crate) struct Session {
-    options: PgConnectOptions,
-    connection: Option<Open>,
+    options: Arc<PgConnectOptions>,
+    connection: Option<Box<Open>>,
 }
 
 struct Open {
@@ -105,7 +106,7 @@ impl Session {
         self.settle(open, answer)
     }
 
-    async fn take(&mut self) -> Result<Open, StoreError> {
+    async fn take(&mut self) -> Result<Box<Open>, StoreError> {
         if let Some(open) = self.connection.take() {
             return Ok(open);
         }
@@ -113,10 +114,10 @@ impl Session {
             .await
             .map_err(StoreError::unavailable)?
             .map_err(|error| store_error(error).0)?;
-        Ok(Open { connection, in_transaction: false })
+        Ok(Box::new(Open { connection, in_transaction: false }))
     }
 
-    fn settle(&mut self, open: Open, answer: Answer) -> Result<Vec<PgRow>, StoreError> {
+    fn settle(&mut self, open: Box<Open>, answer: Answer) -> Result<Vec<PgRow>, StoreError> {
         match answer {
             Ok(Ok(rows)) => {
                 self.connection = Some(open);
@@ -217,8 +218,7 @@ fn store_error(error: sqlx::Error) -> (StoreError, bool) {
     match code.get(..2).unwrap_or_default() {
         _ if code == "42P01" => (StoreError::UndefinedTable, true),
         // Connection, resources, operator's intervention, system, idle in transaction.
-        "08" | "53" | "57" | "58" => (StoreError::unavailable(error), false),
-        "25" => (StoreError::unavailable(error), false),
+        "08" | "25" | "53" | "57" | "58" => (StoreError::unavailable(error), false),
         // Serialization, deadlock, lock not available.
         "40" | "55" => (StoreError::unavailable(error), true),
         _ => (StoreError::refused(error), true),

@@ -6,6 +6,7 @@
 mod reader;
 mod writer;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -287,9 +288,10 @@ fn create_statements(tables: &[Table], generation: u32) -> String {
         let rowid =
             if matches!(table.key_columns(), [only] if only.kind == Kind::Integer) { "" } else { ", without rowid" };
         let (columns, key) = (columns.join(", "), table.key_list());
-        sql += &format!("create table {name} ({columns}, primary key ({key})) strict{rowid};\n");
+        // Writing to a String can't fail.
+        let _ = writeln!(sql, "create table {name} ({columns}, primary key ({key})) strict{rowid};");
         for (index, list) in table.indexes.iter().enumerate() {
-            sql += &format!("create index {name}_{index} on {name} ({list});\n");
+            let _ = writeln!(sql, "create index {name}_{index} on {name} ({list});");
         }
     }
     sql

@@ -1,5 +1,7 @@
 //! Reading billing events page by page, in position order.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tenure_aggregates::TenantId;
 use tenure_event_log::Position;
@@ -54,7 +56,7 @@ pub async fn page(
     let mut sql = format!("select {} from {{billing_events}} where position > $1", EVENTS.column_list());
     let mut also = |condition: &str, value: Cell| {
         params.push(value);
-        sql += &format!(" and {condition} ${}", params.len());
+        let _ = write!(sql, " and {condition} ${}", params.len());
     };
     match scope {
         BillingScope::Msp(msp) => also("msp_id =", msp.to_string().into()),
@@ -78,7 +80,7 @@ pub async fn page(
         let first = params.len() + 1;
         params.extend(filter.types.iter().map(|name| Cell::from(name.as_str())));
         let places: Vec<String> = (first..=params.len()).map(|place| format!("${place}")).collect();
-        sql += &format!(" and event_type in ({})", places.join(", "));
+        let _ = write!(sql, " and event_type in ({})", places.join(", "));
     }
     sql += " order by position limit $2";
     let rows = views.query(View::Billing, &sql, params).await?;

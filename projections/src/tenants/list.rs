@@ -1,5 +1,7 @@
 //! What an MSP asks of its customers' directory.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use tenure_aggregates::TenantId;
 use tenure_aggregates::tenant::Stage;
@@ -68,14 +70,14 @@ pub async fn list(views: &Views, msp: TenantId, filter: &ListFilter, page: Page)
     let (mut sql, mut params) = (String::new(), vec![Cell::Text(msp.to_string())]);
     if let Some(status) = filter.status {
         params.push(status.as_str().into());
-        sql += &format!(" and status = ${}", params.len());
+        let _ = write!(sql, " and status = ${}", params.len());
     }
     let (size, skip) = match page {
         Page::Number { page, size } => (size, i64::from(page.saturating_sub(1)) * i64::from(size)),
         Page::After { cursor, size } => {
             params.push(micros(cursor.created_at).into());
             params.push(cursor.tenant_id.to_string().into());
-            sql += &format!(" and (created_at, tenant_id) < (${}, ${})", params.len() - 1, params.len());
+            let _ = write!(sql, " and (created_at, tenant_id) < (${}, ${})", params.len() - 1, params.len());
             (size, 0)
         }
     };

@@ -125,10 +125,10 @@ impl Row for DirectoryRow {
             current_users: cells.number()?,
             current_resources: cells.number()?,
             modules: cells.json()?,
-            suspended_at: cells.optional_time()?,
-            suspend_reason: cells.optional_text()?,
-            retention_ends_at: cells.optional_time()?,
-            deleted_at: cells.optional_time()?,
+            suspended_at: cells.optional_time().ok()?,
+            suspend_reason: cells.optional_text().ok()?,
+            retention_ends_at: cells.optional_time().ok()?,
+            deleted_at: cells.optional_time().ok()?,
             last_activity_at: cells.time()?,
             sequence: cells.number()?,
         };
@@ -146,7 +146,7 @@ fn kind_cells(kind: TenantKind) -> (Cell, Cell) {
 /// Reads `kind` and `msp_id`.
 pub(super) fn read_kind(cells: &mut CellsReader) -> Option<TenantKind> {
     let kind = cells.text()?;
-    let msp = cells.optional_text()?;
+    let msp = cells.optional_text().ok()?;
     match (kind.as_str(), msp) {
         ("msp", None) => Some(TenantKind::Msp),
         ("customer", Some(msp)) => Some(TenantKind::Customer { msp: msp.parse().ok()? }),

@@ -119,7 +119,8 @@ pub(super) fn write_statement(changes: Vec<Change>, checkpoints: Vec<(String, u6
         // Writing to a String can't fail.
         let _ = write!(sql, "{lead} w{index} as ({part}) ");
     }
-    sql += &format!(
+    let _ = write!(
+        sql,
         "update views.checkpoints c set position = k.position from {moves} as k(name, position) where c.name = k.name"
     );
     statement.sql = sql;

@@ -114,9 +114,9 @@ impl Transaction {
 }
 
 fn transact(connection: &Connection, begun: Answer<()>, steps: &Receiver<Step>) {
-    let begin = connection.execute_batch("begin immediate");
-    let failed = begin.is_err();
-    if begun.send(begin).is_err() || failed {
+    let outcome = connection.execute_batch("begin immediate");
+    let failed = outcome.is_err();
+    if begun.send(outcome).is_err() || failed {
         rollback(connection);
         return;
     }

@@ -1,0 +1,223 @@
+//! Tenants and people as the tests know them: commands are decided on real aggregates and appended to the real log.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use tenure_aggregates::tenant::{Command, MonthlyUsage, NewAccount, Stage};
+use tenure_aggregates::values::{EmailAddress, PersonName, Reason, Retention, UsagePeriod};
+use tenure_aggregates::{
+    Administrator, AdministratorId, AdministratorRole, Decider, Folded, Personal, Tenant, TenantId, TenantKind,
+    administrator,
+};
+use tenure_event_log::{Append, EventLog, Lane, MetadataValue, NewEvent, Position, StreamAppend, StreamId};
+use uuid::Uuid;
+
+pub const EMAIL: &str = "ada.lovelace@personal.example";
+pub const PERSON: &str = "Ada Lovelace";
+
+pub struct World {
+    pub log: EventLog,
+    pub msp: TenantId,
+    pub tenants: BTreeMap<TenantId, Folded<Tenant>>,
+    pub administrators: BTreeMap<AdministratorId, (TenantId, Folded<Administrator>)>,
+    pub head: Position,
+    random: u64,
+}
+
+impl World {
+    /// A log with one MSP in it.
+    pub async fn new(log: &EventLog) -> Self {
+        let msp = TenantId::from_uuid(Uuid::now_v7());
+        let mut world = Self {
+            log: log.clone(),
+            msp,
+            tenants: BTreeMap::new(),
+            administrators: BTreeMap::new(),
+            head: Position::START,
+            random: 0x2545_f491_4f6c_dd1d,
+        };
+        world.provision_as(msp, TenantKind::Msp).await;
+        world
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.log.clock().now()
+    }
+
+    /// A customer of the world's MSP.
+    pub async fn provision(&mut self) -> TenantId {
+        let tenant = TenantId::from_uuid(Uuid::now_v7());
+        self.provision_as(tenant, TenantKind::Customer { msp: self.msp }).await;
+        tenant
+    }
+
+    async fn provision_as(&mut self, tenant_id: TenantId, kind: TenantKind) {
+        let account = NewAccount {
+            tenant_id,
+            kind,
+            short_code: format!("t{}", &tenant_id.as_uuid().simple().to_string()[14..]).parse().unwrap(),
+            display_name: "Acme Corp".parse().unwrap(),
+            contact_email: Personal::Known(EmailAddress::parse(EMAIL).unwrap()),
+            max_users: 500.try_into().unwrap(),
+            max_resources: 200.try_into().unwrap(),
+            modules: vec!["ssh".parse().unwrap(), "ad".parse().unwrap()].try_into().unwrap(),
+        };
+        let at = self.now();
+        self.command(tenant_id, Command::Provision { account, at }).await.unwrap();
+    }
+
+    /// Decides and appends; `None` if it was refused or changed nothing.
+    pub async fn command(&mut self, tenant: TenantId, command: Command) -> Option<Position> {
+        let before = self.tenants.get(&tenant).cloned().unwrap_or_default();
+        let decision = before.decide(command).ok().filter(|decision| !decision.events.is_empty())?;
+        let erased = if decision.after.state.stage() == Stage::Deleted { vec![tenant.as_uuid()] } else { Vec::new() };
+        let stream = StreamId::new(Tenant::TYPE, tenant.to_string());
+        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let append =
+            StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: before.sequence, events: events.collect() };
+        let mut append = Append::new(Uuid::now_v7(), vec![append]);
+        append.erase_tenants = erased;
+        self.tenants.insert(tenant, decision.after);
+        Some(self.append(append).await)
+    }
+
+    pub async fn suspend(&mut self, tenant: TenantId) -> Option<Position> {
+        let at = self.now();
+        self.command(tenant, Command::Suspend { reason: Some(Reason::parse("unpaid").unwrap()), at }).await
+    }
+
+    pub async fn reinstate(&mut self, tenant: TenantId) -> Option<Position> {
+        let at = self.now();
+        self.command(tenant, Command::Reinstate { at }).await
+    }
+
+    pub async fn deprovision(&mut self, tenant: TenantId) -> Option<Position> {
+        let confirm_short_code = self.tenants[&tenant].state.account()?.short_code.to_string();
+        let (retention, at) = (Retention::from_days(0).unwrap(), self.now());
+        self.command(tenant, Command::Deprovision { confirm_short_code, reason: None, retention, at }).await
+    }
+
+    pub async fn restore(&mut self, tenant: TenantId) -> Option<Position> {
+        // At the moment of the request, which is the last one with no retention.
+        let at = match self.tenants[&tenant].state {
+            Tenant::Deprovisioning { since, .. } => since,
+            _ => return None,
+        };
+        self.command(tenant, Command::Restore { reason: Reason::parse("a mistake").unwrap(), at }).await
+    }
+
+    pub async fn delete(&mut self, tenant: TenantId) -> Option<Position> {
+        let at = self.now() + TimeDelta::days(1);
+        self.command(tenant, Command::Delete { release_short_code: false, at }).await
+    }
+
+    pub async fn report(&mut self, tenant: TenantId, resources: u32, grants: u32) -> Option<Position> {
+        let at = self.now();
+        self.command(tenant, Command::ReportUsage { resources, grants, at }).await
+    }
+
+    pub async fn bill(&mut self, tenant: TenantId, period: UsagePeriod, at: DateTime<Utc>) -> Option<Position> {
+        let usage = MonthlyUsage { period, user_count: 1, resource_count: 2, grant_count: 3 };
+        self.command(tenant, Command::RecordMonthlyUsage { usage, at }).await
+    }
+
+    pub async fn invite(&mut self, tenant: TenantId) -> AdministratorId {
+        let administrator = AdministratorId::from_uuid(Uuid::now_v7());
+        self.administrators.insert(administrator, (tenant, Folded::default()));
+        let command = administrator::Command::Invite {
+            tenant_id: tenant,
+            display_name: Personal::Known(PersonName::parse(PERSON).unwrap()),
+            email: Personal::Known(EmailAddress::parse(EMAIL).unwrap()),
+            role: AdministratorRole::PrimeAdmin,
+            at: self.now(),
+        };
+        self.administer(administrator, command).await.unwrap();
+        administrator
+    }
+
+    pub async fn accept(&mut self, administrator: AdministratorId) -> Option<Position> {
+        let command = administrator::Command::Accept { max_users: 500.try_into().unwrap(), at: self.now() };
+        self.administer(administrator, command).await
+    }
+
+    pub async fn remove(&mut self, administrator: AdministratorId) -> Option<Position> {
+        let at = self.now();
+        self.administer(administrator, administrator::Command::Remove { at }).await
+    }
+
+    async fn administer(&mut self, id: AdministratorId, command: administrator::Command) -> Option<Position> {
+        let (tenant, before) = self.administrators[&id].clone();
+        if self.tenants[&tenant].state.stage() == Stage::Deleted {
+            return None;
+        }
+        let decision = before.decide(command).ok()?;
+        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let stream = StreamId::new(Administrator::TYPE, id.to_string());
+        let append =
+            StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: before.sequence, events: events.collect() };
+        self.administrators.insert(id, (tenant, decision.after));
+        Some(self.append(Append::new(Uuid::now_v7(), vec![append])).await)
+    }
+
+    /// Appends an event that no aggregate decided, to a stream of its own.
+    pub async fn intrude(&mut self, aggregate: &'static str, tenant: TenantId, name: &str, payload: Value) -> Position {
+        let stream = StreamId::new(aggregate, Uuid::now_v7().to_string());
+        let event = NewEvent { event_type: name.to_owned().into(), ..new_event("", payload) };
+        let append = StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: 0, events: vec![event] };
+        self.append(Append::new(Uuid::now_v7(), vec![append])).await
+    }
+
+    async fn append(&mut self, append: Append) -> Position {
+        self.head = self.log.append(append, Lane::Foreground).await.unwrap().last;
+        self.head
+    }
+
+    /// One step of some tenant's life, whichever; refused ones are none.
+    pub async fn something(&mut self) {
+        let customers: Vec<TenantId> = self.tenants.keys().copied().filter(|tenant| *tenant != self.msp).collect();
+        let people: Vec<AdministratorId> = self.administrators.keys().copied().collect();
+        let (Some(tenant), Some(person)) = (self.choose(&customers), self.choose(&people)) else {
+            let tenant = self.provision().await;
+            self.invite(tenant).await;
+            return;
+        };
+        match self.draw(12) {
+            0 | 1 => drop(self.provision().await),
+            2 => drop(self.suspend(tenant).await),
+            3 => drop(self.reinstate(tenant).await),
+            4 => drop(self.deprovision(tenant).await),
+            5 => drop(self.restore(tenant).await),
+            6 => drop(self.delete(tenant).await),
+            7 => {
+                let (resources, grants) = (self.draw(50), self.draw(50));
+                self.report(tenant, resources, grants).await;
+            }
+            8 => {
+                if self.tenants[&tenant].state.stage() != Stage::Deleted {
+                    self.invite(tenant).await;
+                }
+            }
+            9 | 10 => drop(self.accept(person).await),
+            _ => drop(self.remove(person).await),
+        }
+    }
+
+    fn choose<T: Copy>(&mut self, among: &[T]) -> Option<T> {
+        let count = u32::try_from(among.len()).unwrap();
+        (count > 0).then(|| among[self.draw(count) as usize])
+    }
+
+    /// A number below `end`, the same ones in every run.
+    fn draw(&mut self, end: u32) -> u32 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        u32::try_from(self.random % u64::from(end)).unwrap()
+    }
+}
+
+fn new_event(name: &'static str, payload: Value) -> NewEvent {
+    let metadata = BTreeMap::from([("actor".to_owned(), MetadataValue::Plain("a test".to_owned()))]);
+    NewEvent { event_type: name.into(), event_version: "1".into(), payload, metadata }
+}
