@@ -1,5 +1,5 @@
 //! What an append's texts and payloads must look like, whichever engine takes it: a mistake here is the caller's. That
-//! nothing is named twice or too long is the writer's to see.
+//! nothing is named twice or too long is for the writer to see.
 
 use serde_json::Value;
 
@@ -10,10 +10,14 @@ use crate::event::{MetadataValue, NewEvent, StreamId};
 /// Nested objects and arrays in a payload. `serde_json` reads back no more than 127.
 const MAX_DEPTH: usize = 100;
 
+/// Both engines count in signed 64 bits; half of them leaves room to count on.
+const MAX_SEQUENCE: u64 = i64::MAX as u64 / 2;
+
 pub(super) fn validate(append: &Append) -> Result<(), AppendError> {
     require(!append.streams.is_empty(), "it extends no stream")?;
     for stream in &append.streams {
         require(!stream.events.is_empty(), "a stream gets no event")?;
+        require(stream.expected <= MAX_SEQUENCE, "a sequence is out of range")?;
         stream_id(&stream.stream)?;
         stream.events.iter().try_for_each(event)?;
     }

@@ -34,7 +34,7 @@ pub(super) struct Writer {
     /// An erasure left the erased bytes in the WAL.
     pub truncate_wal: bool,
     // Declared last, so that the directory is released after the connection is closed.
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 impl Writer {
@@ -106,11 +106,23 @@ fn writable(directory: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
+/// The right to write in the directory.
+struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    /// Closing the file is not enough: a child process that is just being started has a copy of the descriptor.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the directory of the log could not be unlocked");
+        }
+    }
+}
+
+fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
     let path = directory.join(LOCK_FILE);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(unavailable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(unavailable(error)),
     }

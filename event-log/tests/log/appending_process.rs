@@ -1,0 +1,163 @@
+//! The test binary, started once more as a process of its own that appends until it is done or killed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tenure_event_log::{AppendError, Clock, EngineConfig, EventLog, Lane, LogConfig, MasterKey, Violation};
+use uuid::Uuid;
+
+use crate::bench::Bench;
+use crate::facts::{self, claim, seats};
+
+const PLACE: &str = "TENURE_TEST_APPEND_TO";
+const MASTER_KEY: &str = "TENURE_TEST_MASTER_KEY";
+const TENANT: &str = "TENURE_TEST_TENANT";
+const APPENDS: &str = "TENURE_TEST_APPENDS";
+
+const WRITERS: u64 = 8;
+pub const EVENTS_PER_APPEND: usize = 3;
+
+/// What the process says about one append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It is committed, its first event at this position.
+    Acknowledged(Uuid, u64),
+    /// A limit was exceeded.
+    Refused(Uuid),
+    /// Nothing of it was written, since the log could not be.
+    Unavailable(Uuid),
+}
+
+/// A running process and what it has said so far. Killed when dropped.
+pub struct AppendingProcess {
+    child: Child,
+    words: Receiver<Word>,
+}
+
+impl AppendingProcess {
+    /// Starts it on the bench's log. Each of its writers makes so many appends, or does not end.
+    pub fn start(bench: &Bench, tenant_id: Uuid, appends_per_writer: Option<u64>) -> Self {
+        Self::run(Command::new(std::env::current_exe().unwrap()), bench, tenant_id, appends_per_writer)
+    }
+
+    /// Starts it where no file may grow beyond so many KB.
+    pub fn start_on_a_small_disk(bench: &Bench, kilobytes: u64) -> Self {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#]);
+        shell.arg(kilobytes.to_string()).arg(std::env::current_exe().unwrap());
+        Self::run(shell, bench, Uuid::now_v7(), None)
+    }
+
+    fn run(mut command: Command, bench: &Bench, tenant_id: Uuid, appends_per_writer: Option<u64>) -> Self {
+        let place = match bench.engine() {
+            EngineConfig::Sqlite { directory } => directory.to_str().unwrap().to_owned(),
+            EngineConfig::Postgres { url, .. } => url.expose_secret().to_owned(),
+        };
+        let mut child = command
+            .args(["--exact", "appending_process::this_process_appends", "--ignored", "--nocapture"])
+            .env(PLACE, place)
+            .env(MASTER_KEY, bench.master_key_file())
+            .env(TENANT, tenant_id.to_string())
+            .env(APPENDS, appends_per_writer.unwrap_or(u64::MAX).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (said, words) = channel();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            // A line without its end was cut off by the kill and says nothing.
+            while output.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                if let Some(word) = parse(&line) {
+                    said.send(word).unwrap();
+                }
+                line.clear();
+            }
+        });
+        Self { child, words }
+    }
+
+    /// The next thing that it says.
+    pub fn next(&self) -> Word {
+        self.words.recv_timeout(Duration::from_secs(30)).expect("the process says something")
+    }
+
+    /// Kills it and answers what it said since it was last asked.
+    pub fn kill9(mut self) -> Vec<Word> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.words.iter().collect()
+    }
+
+    /// Waits for its end and answers what it said since it was last asked.
+    pub fn finish(mut self) -> Vec<Word> {
+        let words = self.words.iter().collect();
+        assert!(self.child.wait().unwrap().success());
+        words
+    }
+}
+
+impl Drop for AppendingProcess {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn parse(line: &str) -> Option<Word> {
+    // The test runner's own words may stand before it.
+    let (_, word) = line.trim_end().rsplit_once('>')?;
+    let (kind, rest) = word.split_once(' ')?;
+    let (id, position) = rest.split_once(' ').unwrap_or((rest, "0"));
+    let id = id.parse().ok()?;
+    match kind {
+        "acknowledged" => Some(Word::Acknowledged(id, position.parse().ok()?)),
+        "refused" => Some(Word::Refused(id)),
+        "unavailable" => Some(Word::Unavailable(id)),
+        _ => None,
+    }
+}
+
+/// Two streams, three events, a claim, a seat, and personal data of the tenant that all processes share.
+async fn write(log: EventLog, tenant_id: Uuid, appends: u64) {
+    for _ in 0..appends {
+        let mut append = facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::personal_event(); 2]);
+        append.streams.push(facts::extend(tenant_id, &facts::stream(), 0, vec![facts::event()]));
+        let id = append.command_id;
+        append.claims = vec![claim(&id.to_string(), &id.to_string())];
+        if appends < u64::MAX {
+            append.limits = vec![seats("hall", 1, None)];
+        }
+        match log.append(append, Lane::Foreground).await {
+            Ok(appended) => println!(">acknowledged {id} {}", appended.first),
+            Err(AppendError::Violated(Violation::LimitExceeded { .. })) => println!(">refused {id}"),
+            Err(AppendError::Unavailable { unknown: false, .. }) => println!(">unavailable {id}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "other tests start it as a process of its own"]
+async fn this_process_appends() {
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let engine = if place.starts_with("postgres") {
+        EngineConfig::Postgres { url: place.into(), max_connections: 2 }
+    } else {
+        EngineConfig::Sqlite { directory: place.into() }
+    };
+    let variable = |name| std::env::var(name).unwrap();
+    let master_key = MasterKey::load(variable(MASTER_KEY).as_ref()).unwrap();
+    let config = LogConfig { outage_patience_ms: 100, ..LogConfig::new(engine, master_key, Clock::default()) };
+    let log = EventLog::open(config).await.unwrap();
+    let (tenant_id, appends) = (variable(TENANT).parse().unwrap(), variable(APPENDS).parse().unwrap());
+    let writers: Vec<_> = (0..WRITERS).map(|_| tokio::spawn(write(log.clone(), tenant_id, appends))).collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    log.shutdown().await;
+}

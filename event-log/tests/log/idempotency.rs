@@ -1,0 +1,40 @@
+//! The memory of answered requests.
+
+use chrono::TimeDelta;
+use tenure_event_log::{Clock, EventLog, LogConfig};
+
+use crate::bench::{Bench, append};
+use crate::facts::{self, request};
+
+on_both_engines! {
+    async fn a_record_comes_back_as_it_was_handed_over(bench: &Bench) {
+        let log = bench.log().await;
+        let mut answered = facts::anything();
+        let record = request("once", &answered);
+        answered.idempotency = Some(record.clone());
+        append(&log, answered).await;
+        assert_eq!(log.idempotency(&record.principal, "once").await.unwrap(), Some(record.clone()));
+        assert_eq!(log.idempotency(&record.principal, "twice").await.unwrap(), None);
+        assert_eq!(log.idempotency("another/subject", "once").await.unwrap(), None);
+    }
+
+    async fn an_expired_record_is_forgotten_and_its_key_used_anew(bench: &Bench) {
+        let log = bench.log().await;
+        let mut answered = facts::anything();
+        let first = request("once", &answered);
+        answered.idempotency = Some(first.clone());
+        append(&log, answered).await;
+        log.shutdown().await;
+
+        let tomorrow = Clock::with_offset(TimeDelta::hours(25));
+        let log = EventLog::open(LogConfig { clock: tomorrow, ..bench.config() }).await.unwrap();
+        assert_eq!(log.idempotency(&first.principal, "once").await.unwrap(), None);
+        let mut again = facts::anything();
+        let mut second = request("once", &again);
+        second.expires_at += TimeDelta::days(2);
+        second.status = 200;
+        again.idempotency = Some(second.clone());
+        append(&log, again).await;
+        assert_eq!(log.idempotency(&first.principal, "once").await.unwrap(), Some(second));
+    }
+}
