@@ -1,8 +1,9 @@
-//! Sealing personal values before an append and opening them after a read, so that no plain one ever reaches the database.
+//! Sealing personal values before an append and opening them after a read, so that no plain one ever reaches the
+//! database.
 //!
 //! The master key wraps one key per tenant, which wraps one data key per stream, which seals the values. Each value is
-//! bound to its stream, its sequence and its field, and each wrapped key to its name: what is moved does not open. Without
-//! the tenant's key nothing of the tenant opens any more, while every event stays where it is, unchanged.
+//! bound to its stream, its sequence and its field, and each wrapped key to its name: what is moved does not open.
+//! Without the tenant's key nothing of the tenant opens any more, while every event stays where it is, unchanged.
 
 mod cipher;
 mod keyring;
@@ -42,8 +43,8 @@ impl Sealer {
 
     /// Checks the append's form, finds or makes the data keys that it needs, and seals its personal values.
     ///
-    /// Keys made here come with the prepared append and are nobody's until it is committed. If another append made one of
-    /// them first, prepare again: the stored one is found then.
+    /// Keys made here come with the prepared append and are nobody's until it is committed. If another append made one
+    /// of them first, prepare again: the stored one is found then.
     pub async fn prepare(&self, engine: &Engine, append: &Append) -> Result<Prepared, AppendError> {
         validate::validate(append)?;
         let personal: Vec<Wanted<'_>> =

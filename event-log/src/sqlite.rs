@@ -1,9 +1,9 @@
 //! The embedded engine: SQLite in WAL mode, in one directory, without a server.
 //!
 //! One thread owns the only connection that ever writes or checkpoints `log.db`; a few threads read through connections
-//! that are opened read-only. SQLite 3.46 can corrupt a WAL that two connections write or checkpoint (fixed in 3.51.3), so
-//! this is a rule of safety, not of taste. Every call is one short statement or one transaction: nothing stays open between
-//! calls, since an open read transaction keeps the WAL from being reused.
+//! that are opened read-only. SQLite 3.46 can corrupt a WAL that two connections write or checkpoint (fixed in 3.51.3),
+//! so this is a rule of safety, not of taste. Every call is one short statement or one transaction: nothing stays open
+//! between calls, since an open read transaction keeps the WAL from being reused.
 
 mod append;
 mod check;
@@ -31,7 +31,8 @@ use worker::{Lost, Pool};
 /// Threads that read. A long page of the feed takes one of them for some milliseconds; loads go on beside it.
 const READERS: usize = 3;
 
-/// How long an erasure waits for readers before it leaves the truncation of the WAL to the next append.
+/// An erased key must not live on in the WAL. How long its truncation waits for readers before it is left to the next
+/// append.
 const TRUNCATE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A log in one directory. Clones share the threads.
@@ -73,13 +74,20 @@ impl Sqlite {
 
     pub async fn append_batch(&self, batch: &[Prepared], now: DateTime<Utc>) -> Result<BatchAnswer, EngineError> {
         let batch = batch.to_vec();
-        self.write(move |writer| {
-            let answer = append::append_batch(&mut writer.connection, &batch, now);
-            writer.truncate_wal |= answer.is_ok() && batch.iter().any(|member| !member.erase_tenants.is_empty());
-            answer
-        })
-        .await
-        .inspect(|_| self.forget_erased_pages())
+        let erases = batch.iter().any(|member| !member.erase_tenants.is_empty());
+        let answer = self
+            .write(move |writer| {
+                writer.truncate_wal_if_due(Duration::ZERO);
+                let answer = append::append_batch(&mut writer.connection, &batch, now);
+                writer.truncate_wal |= erases;
+                answer
+            })
+            .await;
+        if erases && let Some(writer) = &self.threads.writer {
+            // Behind the answer, which need not wait for it.
+            writer.send(|writer| writer.truncate_wal_if_due(TRUNCATE_PATIENCE));
+        }
+        answer
     }
 
     pub async fn find_committed(&self, batch: &[Prepared]) -> Result<Vec<Option<Appended>>, EngineError> {
@@ -145,16 +153,10 @@ impl Sqlite {
 
     /// Finishes what was handed over, closes every connection and releases the directory.
     pub async fn close(&self) {
-        if let Some(writer) = &self.threads.writer {
-            writer.stop().await;
-        }
         self.threads.readers.stop().await;
-    }
-
-    /// After the answer, not before it: an erased key must not live on in the WAL.
-    fn forget_erased_pages(&self) {
         if let Some(writer) = &self.threads.writer {
-            writer.send(|writer| writer.truncate_wal_if_due(TRUNCATE_PATIENCE));
+            // Last, so that its connection moves the WAL into the file and removes it.
+            writer.stop().await;
         }
     }
 

@@ -1,5 +1,5 @@
-//! The AEAD: XChaCha20-Poly1305, whose nonces are long enough to be drawn at random, with what a ciphertext belongs to as
-//! associated data.
+//! The AEAD: XChaCha20-Poly1305, whose nonces are long enough to be drawn at random, with what a ciphertext belongs to
+//! as associated data.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

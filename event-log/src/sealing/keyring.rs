@@ -181,8 +181,8 @@ impl Keyring {
         }
     }
 
-    /// True if the append creates the tenant's own stream, so that the tenant can have no key yet. Should it have one all
-    /// the same, the append is refused and prepared again; the second time the log is asked.
+    /// True if the append creates the tenant's own stream, so that the tenant can have no key yet. Should it have one
+    /// all the same, the append is refused and prepared again; the second time the log is asked.
     fn begins(&self, wanted: &[Wanted<'_>], tenant_id: Uuid) -> bool {
         let own = tenant_id.to_string();
         let creates = wanted.iter().any(|wanted| wanted.is_new && wanted.stream.aggregate_id == own);

@@ -1,5 +1,5 @@
-//! How personal values are marked: `{"$personal": value}` outside the log, `{"$sealed": text}` inside, `{"$erased": true}`
-//! for what can't be opened any more. Metadata is a flat object of strings, so there the mark is a prefix.
+//! How personal values are marked: `{"$personal": value}` outside the log, `{"$sealed": text}` inside, `{"$erased":
+//! true}` for what can't be opened any more. Metadata is a flat object of strings, so there the mark is a prefix.
 
 use serde_json::{Map, Value, json};
 

@@ -11,7 +11,8 @@ use crate::append::Appended;
 use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, PreparedStream, StoredKey};
 use crate::position::Position;
 
-/// Writes what breaks no rule. An error means that nothing of the batch was written.
+/// Writes what breaks no rule, and flushes only if there is such. An error other than [`EngineError::AnswerLost`] means
+/// that nothing of the batch was written.
 pub(super) fn append_batch(
     connection: &mut Connection,
     batch: &[Prepared],
@@ -19,7 +20,8 @@ pub(super) fn append_batch(
 ) -> Result<BatchAnswer, EngineError> {
     // Immediate: a transaction that begins with a read can't be upgraded behind somebody else's write.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (mut head, last_recorded) = head(&transaction)?;
+    let (before, last_recorded) = head(&transaction)?;
+    let mut head = before;
     let recorded_at = now.max(last_recorded);
     let mut answer = Vec::with_capacity(batch.len());
     for member in batch {
@@ -32,6 +34,9 @@ pub(super) fn append_batch(
             // A conflict with one's own command is no conflict.
             Some(offence) => committed(&transaction, member)?.ok_or(offence),
         });
+    }
+    if head == before {
+        return Ok(answer);
     }
     forget_expired(&transaction, batch, recorded_at)?;
     transaction
@@ -152,7 +157,8 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<(), EngineError
     Ok(())
 }
 
-/// Takes the bytes out of the tenant's keys. A tenant that never had a key gets a destroyed one, so that none is made later.
+/// Takes the bytes out of the tenant's keys. A tenant that never had a key gets a destroyed one, so that none is made
+/// later.
 fn erase(connection: &Connection, tenant_id: Uuid) -> Result<(), EngineError> {
     let tenant_id = tenant_id.as_bytes();
     connection
@@ -168,8 +174,8 @@ fn erase(connection: &Connection, tenant_id: Uuid) -> Result<(), EngineError> {
 fn write_idempotency(connection: &Connection, member: &Prepared) -> Result<(), EngineError> {
     let Some(record) = &member.idempotency else { return Ok(()) };
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO idempotency (principal, key, request_hash, aggregate_type, aggregate_id, sequence, status,
-             expires_at)
+        "INSERT OR REPLACE INTO idempotency (principal, key, request_hash, aggregate_type, aggregate_id, sequence,
+             status, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     statement.execute(params![

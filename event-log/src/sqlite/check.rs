@@ -1,5 +1,5 @@
-//! The rules of an append, looked at before anything of it is written. There is no other writer, so what holds at the look
-//! holds at the write; and members of the same batch that were written before are seen too.
+//! The rules of an append, looked at before anything of it is written. There is no other writer, so what holds at the
+//! look holds at the write; and members of the same batch that were written before are seen too.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};

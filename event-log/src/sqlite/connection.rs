@@ -38,7 +38,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Empties the WAL if an erasure asks for it, waiting at most `patience` for readers; what fails is tried again later.
+    /// Empties the WAL if an erasure asks for it, waiting at most `patience` for readers; what fails is tried again
+    /// later.
     pub fn truncate_wal_if_due(&mut self, patience: Duration) {
         if !self.truncate_wal {
             return;
@@ -73,7 +74,10 @@ pub(super) fn open_writer(directory: &Path) -> Result<Writer, OpenError> {
     let lock = lock(directory)?;
     let connection = writable(directory, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unavailable)?;
     require_schema(&connection)?;
-    Ok(Writer { connection, truncate_wal: false, _lock: lock })
+    // The last process may have been killed between an erasure and its truncation.
+    let mut writer = Writer { connection, truncate_wal: true, _lock: lock };
+    writer.truncate_wal_if_due(Duration::ZERO);
+    Ok(writer)
 }
 
 /// A connection that can neither write nor checkpoint.

@@ -1,4 +1,5 @@
-//! The server, or the writer's part of it, is killed: an append is written once or not at all, and who asked learns which.
+//! The server, or the writer's part of it, is killed: an append is written once or not at all, and who asked learns
+//! which.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -110,7 +110,8 @@ on_both_engines! {
         let log = bench.log().await;
         let tenant_id = Uuid::now_v7();
         let streams: Vec<_> = (0..12).map(|_| facts::stream()).collect();
-        let appends = streams.iter().map(|stream| facts::of_tenant(tenant_id, stream, 0, vec![facts::personal_event()]));
+        let first = |stream| facts::of_tenant(tenant_id, stream, 0, vec![facts::personal_event()]);
+        let appends = streams.iter().map(first);
         let (winners, losers) = race(&log, appends.collect()).await;
         assert_eq!((winners.len(), losers), (12, vec![]));
         assert_eq!(bench.wrapped_keys("tenant_keys").await.len(), 1);

@@ -22,6 +22,11 @@ async fn two_people(log: &EventLog) -> tenure_event_log::StreamId {
     stream
 }
 
+fn copy_payload(from: u64, to: u64) -> String {
+    let copy = format!("SELECT payload FROM events WHERE position = {from}");
+    format!("UPDATE events SET payload = ({copy}) WHERE position = {to}")
+}
+
 async fn loading_fails(bench: &Bench, stream: &tenure_event_log::StreamId, at: u64) {
     let log = bench.log().await;
     let failed = log.load::<Thing>(&stream.aggregate_id).await.unwrap_err();
@@ -60,7 +65,8 @@ on_both_engines! {
 
     async fn personal_values_are_opened_for_a_load_and_on_request(bench: &Bench) {
         let (tenant_id, stream) = (Uuid::now_v7(), facts::stream());
-        let deep = json!({"thing.happened": {"a/b~c": [1, {"$personal": {"street": ["x", 1, null]}}], "n": {"$personal": null}}});
+        let street = json!({"$personal": {"street": ["x", 1, null]}});
+        let deep = json!({"thing.happened": {"a/b~c": [1, street], "n": {"$personal": null}}});
         let metadata = [
             ("source".to_owned(), MetadataValue::Personal(ADDRESS.to_owned())),
             ("actor".to_owned(), MetadataValue::Plain("sealed:v1.not really".to_owned())),
@@ -72,7 +78,8 @@ on_both_engines! {
             let loaded = log.load::<Thing>(&stream.aggregate_id).await.unwrap();
             let opened = log.open_events(everything(&log).await).await.unwrap();
             assert_eq!((&loaded[0].payload, &opened[0].payload), (&deep, &deep));
-            assert_eq!((&loaded[0].metadata["source"], opened[0].metadata["source"].as_str()), (&json!(ADDRESS), ADDRESS));
+            assert_eq!(loaded[0].metadata["source"], ADDRESS);
+            assert_eq!(opened[0].metadata["source"], ADDRESS);
             assert_eq!(loaded[0].metadata["actor"], "sealed:v1.not really");
             assert_eq!(loaded[1].payload, facts::event().payload);
             log.shutdown().await;
@@ -84,7 +91,7 @@ on_both_engines! {
         let log = bench.log().await;
         let stream = two_people(&log).await;
         log.shutdown().await;
-        bench.tamper("UPDATE events SET payload = (SELECT payload FROM events WHERE position = 1) WHERE position = 2").await;
+        bench.tamper(&copy_payload(1, 2)).await;
         loading_fails(bench, &stream, 2).await;
     }
 
@@ -113,15 +120,13 @@ on_both_engines! {
         let log = bench.log().await;
         let (one, other) = (two_people(&log).await, two_people(&log).await);
         log.shutdown().await;
-        let swap = |from: u64, to: u64| {
-            format!("UPDATE events SET payload = (SELECT payload FROM events WHERE position = {from}) WHERE position = {to}")
-        };
-        bench.tamper(&swap(1, 3)).await;
+        bench.tamper(&copy_payload(1, 3)).await;
         loading_fails(bench, &other, 1).await;
         // Nor with the key that it was sealed with.
         let (from, to) = (&one.aggregate_id, &other.aggregate_id);
-        bench.tamper(&format!("UPDATE stream_keys SET (tenant_id, wrapped) =
-            (SELECT tenant_id, wrapped FROM stream_keys WHERE aggregate_id = '{from}') WHERE aggregate_id = '{to}'")).await;
+        let copy = format!("SELECT tenant_id, wrapped FROM stream_keys WHERE aggregate_id = '{from}'");
+        let moved = format!("UPDATE stream_keys SET (tenant_id, wrapped) = ({copy}) WHERE aggregate_id = '{to}'");
+        bench.tamper(&moved).await;
         let log = bench.log().await;
         let failed = log.load::<Thing>(to).await.unwrap_err();
         assert!(matches!(failed, ReadError::CorruptLog { .. }), "{failed}");

@@ -22,6 +22,7 @@ async fn a_directory_in_use_is_refused() {
     assert!(matches!(EventLog::migrate(&bench.engine()).await, Err(OpenError::Locked { .. })));
     append(&log, facts::anything()).await;
     log.shutdown().await;
+    assert!(!bench.directory().join("log.db-wal").exists(), "after an orderly end the file is whole");
     append(&bench.log().await, facts::anything()).await;
 }
 
