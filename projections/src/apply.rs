@@ -27,6 +27,14 @@ impl Page {
         Self { after, events: events.into_iter().map(read).collect() }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// The last position in it.
     pub fn end(&self) -> Position {
         self.events.last().map_or(self.after, |(event, _)| event.position)

@@ -53,29 +53,30 @@ impl Build<'_> {
                 return Err(RebuildError::Unavailable("the views were shut down".into()));
             }
             self.session.begin(&[]).await?;
-            if !self.apply_page(BATCH).await? {
-                break;
-            }
+            let applied = self.apply_page().await?;
             let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3";
             let (now, name) = (generation::wall_clock_micros().into(), self.view.name().into());
             self.session.query(sql, vec![now, name, i64::from(self.generation).into()]).await?;
             self.session.commit().await?;
+            // Close enough: under a steady stream of commands there is always a little left.
+            if applied < BATCH / 2 {
+                return self.swap().await;
+            }
         }
-        self.swap().await
     }
 
-    /// Applies the next page, in the transaction; false if there is none.
-    async fn apply_page(&mut self, limit: usize) -> Result<bool, RebuildError> {
-        let page = Page::new(self.position, self.shared.log.read(self.position, limit).await?);
-        if page.end() == self.position {
-            return Ok(false);
+    /// Applies the next page, in the transaction; answers how many events it held.
+    async fn apply_page(&mut self) -> Result<usize, RebuildError> {
+        let page = Page::new(self.position, self.shared.log.read(self.position, BATCH).await?);
+        if page.is_empty() {
+            return Ok(0);
         }
         let rows = match self.rows.take() {
             Some(rows) => rows,
             None => Rows::new(self.view.tables(), self.generation, self.position),
         };
         let Applied { mut rows, position, problem } =
-            apply::apply(&mut self.session, self.view, rows, &page, limit).await?;
+            apply::apply(&mut self.session, self.view, rows, &page, BATCH).await?;
         if let Some(problem) = problem {
             return Err(RebuildError::Stopped(problem));
         }
@@ -85,12 +86,13 @@ impl Build<'_> {
         self.rows = Some(rows);
         self.position = position;
         self.shared.progress.building(self.view, self.generation, position);
-        Ok(true)
+        Ok(page.len())
     }
 
-    /// In the transaction that found nothing left: holds the live checkpoint, so that it can't move any more, applies
-    /// what it is ahead, and moves the pointer. So whoever saw an event in the old generation sees it in the new one.
+    /// In one transaction: holds the live checkpoint, so that it can't move any more, applies what it is ahead, and moves
+    /// the pointer. So whoever saw an event in the old generation sees it in the new one.
     async fn swap(&mut self) -> Result<(), RebuildError> {
+        self.session.begin(&[]).await?;
         // Takes the pointer's row, too.
         let sql = "update {pointers} set seen_at = $1 where view_name = $2 and version = $3 returning generation";
         let now = generation::wall_clock_micros().into();
@@ -102,7 +104,7 @@ impl Build<'_> {
         };
         let ahead = self.session.lock(&checkpoint_name(self.view, live)).await?.unwrap_or_default();
         while self.position.get() < ahead {
-            if !self.apply_page(BATCH).await? {
+            if self.apply_page().await? == 0 {
                 return Err(RebuildError::Unavailable("the live view is ahead of the log".into()));
             }
         }

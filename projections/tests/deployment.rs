@@ -20,7 +20,7 @@ pub struct Deployment {
 
 pub enum Place {
     Sqlite(TempDir),
-    Postgres(TestDatabase),
+    Postgres(Box<TestDatabase>),
 }
 
 impl Deployment {
@@ -29,7 +29,7 @@ impl Deployment {
     }
 
     pub async fn postgres() -> Self {
-        Self::at(Place::Postgres(TestDatabase::create().await)).await
+        Self::at(Place::Postgres(Box::new(TestDatabase::create().await))).await
     }
 
     async fn at(place: Place) -> Self {
@@ -78,6 +78,18 @@ impl Deployment {
         let log = self.log().await;
         let views = self.views(&log).await;
         (log, views)
+    }
+
+    /// Runs SQL on the views' database behind their back; `{}` stands for the schema.
+    pub async fn meddle_with_views(&self, sql: &str) {
+        match &self.place {
+            Place::Sqlite(directory) => {
+                let connection = SqliteConnection::open(directory.path().join("views.db")).unwrap();
+                connection.busy_timeout(PATIENCE).unwrap();
+                connection.execute_batch(&sql.replace("{}", "")).unwrap();
+            }
+            Place::Postgres(_) => self.meddle(&sql.replace("{}", "views.")).await,
+        }
     }
 
     /// Runs SQL on the log's database behind the log's back.

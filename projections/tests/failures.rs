@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenure_aggregates::tenant::Stage;
-use tenure_projections::tenants::{self};
-use tenure_projections::{ProblemKind, ProjectionStatus, RebuildError, Views};
+use tenure_projections::tenants;
+use tenure_projections::{ProblemKind, ProjectionStatus, RebuildError, Views, ViewsConfig};
 
 use crate::deployment::{Deployment, Place, eventually, passed};
 use crate::tables::dump;
@@ -17,6 +17,7 @@ on_both_engines!(
     an_unknown_event_is_left_to_a_newer_instance,
     a_rebuild_that_meets_poison_leaves_the_live_view,
     what_was_applied_before_the_poison_stays,
+    a_row_that_the_database_refuses_stops_its_projection_at_that_event,
 );
 
 fn status(views: &Views, name: &str) -> ProjectionStatus {
@@ -142,4 +143,44 @@ async fn what_was_applied_before_the_poison_stays(deployment: Deployment) {
     let found = tenants::find(&views, world.msp, tenant).await.unwrap().unwrap();
     assert_eq!(found.status, Stage::Suspended);
     assert_eq!(tenants::totals(&views, world.msp).await.unwrap().iter().map(|(_, count)| count).sum::<u64>(), 1);
+}
+
+async fn a_row_that_the_database_refuses_stops_its_projection_at_that_event(deployment: Deployment) {
+    let log = deployment.log().await;
+    let views = Views::open(ViewsConfig::new(deployment.engine()), log.clone()).await.unwrap();
+    let (refuse, admit) = match deployment.place {
+        Place::Sqlite(_) => (
+            "create trigger refuse before insert on usage_months_v1 when new.resources = 13 \
+             begin select raise(abort, 'unlucky'); end",
+            "drop trigger refuse",
+        ),
+        Place::Postgres(_) => (
+            "alter table {}usage_months_v1 add constraint unlucky check (resources <> 13)",
+            "alter table {}usage_months_v1 drop constraint unlucky",
+        ),
+    };
+    deployment.meddle_with_views(refuse).await;
+    // All in one batch, with events before and behind.
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    for resources in 1..=12 {
+        world.report(tenant, resources, 0).await.unwrap();
+    }
+    let unlucky = world.report(tenant, 13, 0).await.unwrap();
+    world.suspend(tenant).await.unwrap();
+    views.start();
+
+    let stopped = stopped(&views, "usage").await;
+    let problem = stopped.problem.unwrap();
+    assert_eq!((stopped.position.get(), problem.position), (unlucky.get() - 1, Some(unlucky)));
+    assert_eq!((problem.kind, problem.event_type.as_deref()), (ProblemKind::Poison, Some("tenant.usage.reported")));
+    assert!(problem.error.contains("unlucky"), "{}", problem.error);
+    for view in ["tenants", "billing", "deadlines"] {
+        eventually("the others go on", async || (status(&views, view).position == world.head).then_some(())).await;
+    }
+    deployment.meddle_with_views(admit).await;
+    eventually("the retry goes on", async || (views.position() == world.head).then_some(())).await;
+    let live = dump(&deployment).await;
+    views.rebuild("usage").await.unwrap();
+    assert_eq!(dump(&deployment).await, live);
 }

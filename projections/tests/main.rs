@@ -1,5 +1,7 @@
 //! The views as rules, on both engines, over a real log. Each test has a deployment of its own.
 
+#![expect(clippy::unwrap_used, reason = "what is in the way of a test has to stop it")]
+
 /// Runs each test on SQLite and on `PostgreSQL`.
 macro_rules! on_both_engines {
     ($($test:ident),* $(,)?) => {

@@ -111,7 +111,7 @@ async fn a_view_of_another_version_is_built_beside_the_old_one(deployment: Deplo
     log.shutdown().await;
     // As another release has left it: its pointer names its own version.
     let other = "update {}pointers set version = 99 where view_name = 'tenants'";
-    tables_of_another_release(&deployment, other).await;
+    deployment.meddle_with_views(other).await;
 
     let (_log, views) = deployment.open().await;
     passed(&views, world.head).await;
@@ -131,14 +131,4 @@ async fn a_view_of_another_version_is_built_beside_the_old_one(deployment: Deplo
         Place::Postgres(_) => assert!(present.contains(&"tenants_v1".to_owned()), "{present:?}"),
     }
     tokio::time::timeout(Duration::from_secs(10), views.shutdown()).await.unwrap();
-}
-
-async fn tables_of_another_release(deployment: &Deployment, sql: &str) {
-    match &deployment.place {
-        Place::Sqlite(directory) => {
-            let connection = rusqlite::Connection::open(directory.path().join("views.db")).unwrap();
-            connection.execute_batch(&sql.replace("{}", "")).unwrap();
-        }
-        Place::Postgres(_) => deployment.meddle(&sql.replace("{}", "views.")).await,
-    }
 }

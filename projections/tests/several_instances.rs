@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sqlx::{Connection, Executor, PgConnection};
 use tenure_projections::tenants;
 
-use crate::deployment::{Deployment, passed};
+use crate::deployment::{Deployment, Place, eventually, passed};
 use crate::tables::dump;
 use crate::world::World;
 
@@ -71,4 +72,53 @@ async fn whoever_is_left_takes_over() {
         world.something().await;
     }
     passed(&second, world.head).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_is_held_elsewhere_holds_up_that_view_only() {
+    let deployment = Deployment::postgres().await;
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    passed(&views, world.head).await;
+    let Place::Postgres(database) = &deployment.place else { unreachable!("made on PostgreSQL") };
+    let mut frozen = PgConnection::connect(database.url()).await.unwrap();
+    frozen.execute("begin; select position from views.checkpoints where name = 'usage_v1' for update").await.unwrap();
+    let before = world.head;
+    world.provision().await;
+    assert!(!views.wait_for(world.head, Duration::from_millis(300)).await);
+    for status in views.status() {
+        let expected = if status.name == "usage" { before } else { world.head };
+        let reached =
+            async || views.status().into_iter().find(|now| now.name == status.name && now.position == expected);
+        assert_eq!(eventually("the others go on", reached).await.problem, None);
+    }
+    frozen.execute("rollback").await.unwrap();
+    passed(&views, world.head).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projector_whose_connection_is_cut_goes_on() {
+    let deployment = Deployment::postgres().await;
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    for _ in 0..10 {
+        world.something().await;
+        passed(&views, world.head).await;
+        deployment
+            .meddle(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tenure projector' \
+                     and datname = current_database()",
+            )
+            .await;
+    }
+    passed(&views, world.head).await;
+    eventually("the problem is over", async || {
+        views.status().iter().all(|status| status.problem.is_none()).then_some(())
+    })
+    .await;
+    let live = dump(&deployment).await;
+    for view in ["tenants", "billing", "deadlines", "usage"] {
+        views.rebuild(view).await.unwrap();
+    }
+    assert_eq!(dump(&deployment).await, live);
 }

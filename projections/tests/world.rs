@@ -100,10 +100,7 @@ impl World {
 
     pub async fn restore(&mut self, tenant: TenantId) -> Option<Position> {
         // At the moment of the request, which is the last one with no retention.
-        let at = match self.tenants[&tenant].state {
-            Tenant::Deprovisioning { since, .. } => since,
-            _ => return None,
-        };
+        let Tenant::Deprovisioning { since: at, .. } = self.tenants[&tenant].state else { return None };
         self.command(tenant, Command::Restore { reason: Reason::parse("a mistake").unwrap(), at }).await
     }
 
