@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use tenure_event_log::{Feed, ReadError};
+use tenure_event_log::{Feed, Position, ReadError};
 use tokio::time::Instant;
 
 use crate::apply::{self, Applied, Page};
@@ -82,7 +82,8 @@ impl Projector {
     async fn step(&mut self, feed: &mut Feed) -> Result<(), Failure> {
         let due: Vec<View> = View::ALL.into_iter().filter(|view| self.is_due(*view)).collect();
         let behind = due.iter().any(|view| {
-            self.lanes[view.index()].retry.is_some() || self.shared.progress.position(*view) < feed.position()
+            self.lanes[view.index()].retry.is_some()
+                || self.shared.progress.position(*view) < feed.position().max(self.page.end())
         });
         if !behind {
             return self.idle(feed).await;
@@ -101,6 +102,12 @@ impl Projector {
         self.lanes[view.index()].retry.is_none_or(|retry| retry.at <= Instant::now())
     }
 
+    /// Where the hindmost view stands of those that nothing stops.
+    fn next_to_apply(&self) -> Option<Position> {
+        let going = View::ALL.into_iter().filter(|view| self.lanes[view.index()].retry.is_none());
+        going.map(|view| self.shared.progress.position(view)).min()
+    }
+
     /// Waits for events, for a retry's time, or for a look around.
     async fn idle(&mut self, feed: &mut Feed) -> Result<(), Failure> {
         let retry = self.lanes.iter().filter_map(|lane| lane.retry).map(|retry| retry.at).min();
@@ -109,8 +116,16 @@ impl Projector {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             () = shared.stopped() => Ok(()),
-            events = feed_page(feed, shared.config.max_batch) => {
-                self.page = Arc::new(events?);
+            page = feed_page(feed, shared.config.max_batch) => {
+                self.page = Arc::new(match page {
+                    Ok(page) => page,
+                    // One row of the page is not what was written: what stands before it is applied all the same.
+                    Err(error) if is_corrupt(&error) => match self.next_to_apply() {
+                        Some(position) => self.read(position).await?,
+                        None => return Err(error.into()),
+                    },
+                    Err(error) => return Err(error.into()),
+                });
                 Ok(())
             }
             () = tokio::time::sleep_until(until) => self.follow().await,
@@ -214,12 +229,22 @@ impl Projector {
     }
 
     /// The page in hand if it goes on from there, otherwise one read now (and, before a retry, read anew).
-    async fn page_after(&mut self, position: tenure_event_log::Position) -> Result<Arc<Page>, Failure> {
+    async fn page_after(&mut self, position: Position) -> Result<Arc<Page>, Failure> {
         if !self.page.continues(position) {
-            let events = self.shared.log.read(position, self.shared.config.max_batch).await?;
-            self.page = Arc::new(Page::new(position, events));
+            self.page = Arc::new(self.read(position).await?);
         }
         Ok(Arc::clone(&self.page))
+    }
+
+    /// A page of the log, as large as can be read.
+    async fn read(&self, after: Position) -> Result<Page, ReadError> {
+        let mut limit = self.shared.config.max_batch.max(1);
+        loop {
+            match self.shared.log.read(after, limit).await {
+                Err(error) if is_corrupt(&error) && limit > 1 => limit = (limit / 8).max(1),
+                events => return Ok(Page::new(after, events?)),
+            }
+        }
     }
 
     /// Looks at what other instances committed.
@@ -251,23 +276,22 @@ impl Projector {
         self.shared.progress.stopped(view, problem);
     }
 
-    /// A database can't be used: that concerns every view that has no problem of its own.
+    /// A database can't be used, or the log's next row is corrupt: that concerns every view that has no problem of its
+    /// own.
     fn unavailable(&mut self, error: &Failure) {
         self.session = None;
+        let (kind, position) = match error {
+            Failure::Log(error) if is_corrupt(error) => (ProblemKind::Poison, self.next_to_apply().map(Position::next)),
+            Failure::Log(_) | Failure::Store(_) => (ProblemKind::Unavailable, None),
+        };
         for view in View::ALL {
             let before = self.shared.progress.problem(view);
-            if before.as_ref().is_some_and(|before| before.kind != ProblemKind::Unavailable) {
+            if self.lanes[view.index()].retry.is_some() {
                 continue;
             }
             let (since, attempts) = before.map_or((Utc::now(), 0), |before| (before.since, before.attempts));
-            let problem = Problem {
-                kind: ProblemKind::Unavailable,
-                position: None,
-                event_type: None,
-                error: error.chain(),
-                since,
-                attempts: attempts + 1,
-            };
+            let problem =
+                Problem { kind, position, event_type: None, error: error.chain(), since, attempts: attempts + 1 };
             self.shared.progress.stopped(view, problem);
         }
     }
@@ -281,6 +305,13 @@ impl Projector {
 async fn feed_page(feed: &mut Feed, limit: usize) -> Result<Page, ReadError> {
     let after = feed.position();
     Ok(Page::new(after, feed.next(limit).await?))
+}
+
+fn is_corrupt(error: &ReadError) -> bool {
+    match error {
+        ReadError::Corrupt { .. } | ReadError::CorruptLog { .. } => true,
+        ReadError::Unavailable { .. } => false,
+    }
 }
 
 /// Why a round broke off.

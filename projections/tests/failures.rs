@@ -17,6 +17,7 @@ on_both_engines!(
     an_unknown_event_is_left_to_a_newer_instance,
     a_rebuild_that_meets_poison_leaves_the_live_view,
     what_was_applied_before_the_poison_stays,
+    a_row_of_the_log_that_is_gone_stops_everything_there,
     a_row_that_the_database_refuses_stops_its_projection_at_that_event,
 );
 
@@ -183,4 +184,27 @@ async fn a_row_that_the_database_refuses_stops_its_projection_at_that_event(depl
     let live = dump(&deployment).await;
     views.rebuild("usage").await.unwrap();
     assert_eq!(dump(&deployment).await, live);
+}
+
+async fn a_row_of_the_log_that_is_gone_stops_everything_there(deployment: Deployment) {
+    let log = deployment.log().await;
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    let lost = world.suspend(tenant).await.unwrap();
+    world.reinstate(tenant).await.unwrap();
+    deployment.meddle(&format!("update events set position = 1000 where position = {lost}")).await;
+    let views = deployment.views(&log).await;
+    for view in ["tenants", "billing", "deadlines", "usage"] {
+        let stopped = stopped(&views, view).await;
+        let problem = stopped.problem.unwrap();
+        assert_eq!((stopped.position.get(), problem.position), (lost.get() - 1, Some(lost)), "{problem}");
+        assert_eq!(problem.kind, ProblemKind::Poison);
+    }
+    deployment.meddle(&format!("update events set position = {lost} where position = 1000")).await;
+    passed_in_the_end(&views, &world).await;
+}
+
+async fn passed_in_the_end(views: &Views, world: &World) {
+    eventually("the retry goes on", async || (views.position() == world.head).then_some(())).await;
+    assert!(views.status().iter().all(|status| status.problem.is_none()));
 }
