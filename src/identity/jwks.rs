@@ -42,6 +42,9 @@ pub enum JwksError {
     /// The URL gives no answer, or not a good one.
     #[error("the key set can't be fetched")]
     Fetch(#[from] reqwest::Error),
+    /// The URL answers with something else than 200.
+    #[error("the key set's URL answers {0}")]
+    Status(reqwest::StatusCode),
     /// More than a key set ever needs.
     #[error("the key set is larger than {MAX_BYTES} bytes")]
     TooLarge,
@@ -161,7 +164,11 @@ impl Jwks {
     }
 
     async fn fetch(&self, url: &reqwest::Url) -> Result<Vec<u8>, JwksError> {
-        let mut response = self.client.get(url.clone()).send().await?.error_for_status()?;
+        let mut response = self.client.get(url.clone()).send().await?;
+        // Not only errors: a redirect that is not followed may carry a body as well.
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(JwksError::Status(response.status()));
+        }
         let mut text = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             text.extend_from_slice(&chunk);

@@ -24,26 +24,33 @@ pub struct Issuer {
     pub kid: &'static str,
     pub algorithm: Algorithm,
     pub key: EncodingKey,
+    jwk: Value,
 }
 
 impl Issuer {
     pub fn ed25519(kid: &'static str) -> Self {
-        let pem = SigningKey::generate(&mut rand::rngs::OsRng).to_pkcs8_der().unwrap();
-        Self { kid, algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(pem.as_bytes()) }
+        let key = SigningKey::generate(&mut rand::rngs::OsRng);
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+        let private = EncodingKey::from_ed_der(key.to_pkcs8_der().unwrap().as_bytes());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "alg": "EdDSA" });
+        Self { kid, algorithm: Algorithm::EdDSA, key: private, jwk }
     }
 
     pub fn rsa(kid: &'static str) -> Self {
-        let key = EncodingKey::from_rsa_pem(include_bytes!("rsa.pem")).unwrap();
-        Self { kid, algorithm: Algorithm::RS256, key }
+        Self::of(kid, Algorithm::RS256, EncodingKey::from_rsa_pem(include_bytes!("rsa.pem")).unwrap())
     }
 
     pub fn p256(kid: &'static str) -> Self {
-        let key = EncodingKey::from_ec_pem(include_bytes!("p256.pem")).unwrap();
-        Self { kid, algorithm: Algorithm::ES256, key }
+        Self::of(kid, Algorithm::ES256, EncodingKey::from_ec_pem(include_bytes!("p256.pem")).unwrap())
+    }
+
+    fn of(kid: &'static str, algorithm: Algorithm, key: EncodingKey) -> Self {
+        let jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
+        Self { kid, algorithm, key, jwk }
     }
 
     pub fn jwk(&self) -> Value {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap()).unwrap();
+        let mut jwk = self.jwk.clone();
         jwk["kid"] = json!(self.kid);
         jwk["use"] = json!("sig");
         jwk
