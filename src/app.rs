@@ -52,7 +52,9 @@ impl Application {
     /// Says which part can't be opened, and why.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         let log = open_log(config).await?;
-        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone()).await.context("the views can't be opened")?;
+        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone())
+            .await
+            .context("the views can't be opened")?;
         views.start();
         let gate = open_gate(&log, &views).await?;
         let identity = Identity::open(config, gate.clone()).await?;

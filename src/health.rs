@@ -74,8 +74,7 @@ async fn live() -> impl Responder {
 
 async fn ready(app: Data<App>) -> HttpResponse {
     let readiness = readiness(&app).await;
-    let mut response =
-        if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("cache-control", "no-store")).json(readiness)
 }
 

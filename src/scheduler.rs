@@ -90,7 +90,8 @@ impl Work {
         if !self.views.wait_for(head, VIEWS_WITHIN).await {
             return Ok(false);
         }
-        let done: Vec<_> = stream::iter(due).map(|deadline| self.meet(deadline)).buffer_unordered(TOGETHER).collect().await;
+        let done: Vec<_> =
+            stream::iter(due).map(|deadline| self.meet(deadline)).buffer_unordered(TOGETHER).collect().await;
         let last = done.into_iter().flatten().max();
         match last {
             Some(position) => Ok(self.views.wait_for(position, VIEWS_WITHIN).await),

@@ -1,5 +1,6 @@
 //! Recorded events as the views read them: typed, and told apart from those that only a newer release knows.
 
+use chrono::{DateTime, Utc};
 use tenure_aggregates::{Administrator, Decider, Tenant, administrator, decode, tenant};
 use tenure_event_log::RecordedEvent;
 
@@ -8,6 +9,16 @@ use tenure_event_log::RecordedEvent;
 pub(crate) enum Happened {
     Tenant(tenant::Event),
     Administrator(administrator::Event),
+}
+
+impl Happened {
+    /// When it happened, as whoever decided it says.
+    pub const fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Tenant(event) => event.at(),
+            Self::Administrator(event) => event.at(),
+        }
+    }
 }
 
 /// Why an event can't be applied now.

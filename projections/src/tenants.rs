@@ -94,7 +94,7 @@ fn provisioned(fact: &Fact<'_>, account: &NewAccount, at: DateTime<Utc>) -> Tena
         suspend_reason: None,
         retention_ends_at: None,
         deleted_at: None,
-        last_activity_at: fact.recorded.recorded_at,
+        last_activity_at: at,
         sequence: fact.recorded.sequence,
     }
 }
@@ -107,7 +107,8 @@ fn change(
     let row = rows.get::<DirectoryRow>(&[fact.tenant().to_string().into()])?;
     let mut row = row.ok_or_else(|| unknown_tenant(fact.tenant()))?;
     change(&mut row, rows)?;
-    row.record.last_activity_at = fact.recorded.recorded_at;
+    // A command's answer shows the time of its event, so the directory shows the same.
+    row.record.last_activity_at = row.record.last_activity_at.max(fact.happened.at());
     rows.put(row);
     Ok(())
 }

@@ -55,7 +55,9 @@ impl Projections {
         let master_key = MasterKey::load(&config.master_key_path())?;
         let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
         let log = EventLog::open(log_config).await.context("the log can't be opened")?;
-        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone()).await.context("the views can't be opened")?;
+        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone())
+            .await
+            .context("the views can't be opened")?;
         let result = match self {
             Self::List => {
                 print(&lines(&views));

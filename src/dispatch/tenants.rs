@@ -208,14 +208,7 @@ impl Inner {
             Some(event) => time_of(event)?,
             None => self.log.clock().now(),
         };
-        Ok(Outcome {
-            tenant,
-            tenant_id,
-            position: None,
-            at,
-            in_views: true,
-            first_status: Some(record.status),
-        })
+        Ok(Outcome { tenant, tenant_id, position: None, at, in_views: true, first_status: Some(record.status) })
     }
 }
 

@@ -192,9 +192,8 @@ mod tests {
 
     #[test]
     fn an_empty_body_needs_no_content_type() {
-        let form = TestRequest::default()
-            .insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"))
-            .to_http_request();
+        let form =
+            TestRequest::default().insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded")).to_http_request();
         assert_eq!(parse_optional::<Sample>(&form, b"").unwrap(), Sample::default());
         assert_eq!(parse_optional::<Sample>(&form, b"{}").unwrap_err(), BadBody::UnsupportedMediaType);
     }

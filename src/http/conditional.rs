@@ -121,9 +121,8 @@ mod tests {
 
     #[test]
     fn respond_async_is_found_among_other_preferences() {
-        let prefers = |value: &str| {
-            prefers_async(&TestRequest::default().insert_header(("prefer", value)).to_http_request())
-        };
+        let prefers =
+            |value: &str| prefers_async(&TestRequest::default().insert_header(("prefer", value)).to_http_request());
         assert!(prefers("return=minimal, respond-async, wait=10"));
         assert!(!prefers("wait=10"));
     }

@@ -129,17 +129,17 @@ impl Denied {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::MissingToken => "token_missing",
-            Self::MalformedHeader => "authorization_malformed",
-            Self::InvalidToken(TokenFault::Expired) => "token_expired",
-            Self::InvalidToken(_) => "token_invalid",
-            Self::Forbidden { .. } => "role_forbidden",
-            Self::TenantSuspended => "tenant_suspended",
-            Self::TenantDeprovisioned => "tenant_deprovisioned",
-            Self::TenantDeleted => "tenant_deleted",
-            Self::TenantUnknown => "tenant_unknown",
-            Self::GateStale => "gate_stale",
-            Self::KeysUnavailable => "keys_unavailable",
+            Self::MissingToken => "token-missing",
+            Self::MalformedHeader => "authorization-malformed",
+            Self::InvalidToken(TokenFault::Expired) => "token-expired",
+            Self::InvalidToken(_) => "token-invalid",
+            Self::Forbidden { .. } => "role-forbidden",
+            Self::TenantSuspended => "tenant-suspended",
+            Self::TenantDeprovisioned => "tenant-deprovisioned",
+            Self::TenantDeleted => "tenant-deleted",
+            Self::TenantUnknown => "tenant-unknown",
+            Self::GateStale => "gate-stale",
+            Self::KeysUnavailable => "keys-unavailable",
         }
     }
 }

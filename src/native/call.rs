@@ -115,12 +115,7 @@ impl<O> Call<O> {
     }
 
     /// What the events of this request's command will say about it. `status` is that of a success.
-    pub fn context(
-        &self,
-        body: &[u8],
-        status: StatusCode,
-        reason: Option<&Reason>,
-    ) -> Result<CommandContext, Problem> {
+    pub fn context(&self, body: &[u8], status: StatusCode, reason: Option<&Reason>) -> Result<CommandContext, Problem> {
         let wait = if conditional::prefers_async(&self.request) { Wait::No } else { Wait::ForViews };
         let status = if wait == Wait::No { StatusCode::ACCEPTED } else { status };
         let actor = self.principal.id();

@@ -48,12 +48,8 @@ fn render(document: &Value) -> String {
 }
 
 fn render_operation(page: &mut String, method: &str, path: &str, operation: &Value) {
-    let _ = write!(
-        page,
-        "<section><h3><b class={method}>{}</b> <code>{}</code></h3>",
-        method.to_uppercase(),
-        escape(path)
-    );
+    let _ =
+        write!(page, "<section><h3><b class={method}>{}</b> <code>{}</code></h3>", method.to_uppercase(), escape(path));
     paragraphs(page, text(&operation["summary"]));
     paragraphs(page, text(&operation["description"]));
     let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
@@ -76,7 +72,8 @@ fn render_operation(page: &mut String, method: &str, path: &str, operation: &Val
     }
     page.push_str("<table><tr><th>Status<th>Body<th>Meaning");
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let schema = response["content"].as_object().and_then(|content| content.values().next()).map(|of| &of["schema"]);
+        let schema =
+            response["content"].as_object().and_then(|content| content.values().next()).map(|of| &of["schema"]);
         let _ = write!(
             page,
             "<tr><td>{}<td>{}<td>{}",

@@ -77,10 +77,8 @@ impl From<CommandError> for Problem {
                     .detail("maxUsers is below the number of present users")
                     .errors(vec![FieldError::new("/maxUsers", "is below the number of present users")])
             }
-            CommandError::MspNotActive => {
-                Self::new(StatusCode::FORBIDDEN, "tenant-suspended", "tenant suspended")
-                    .detail("the MSP that the token belongs to is not active")
-            }
+            CommandError::MspNotActive => Self::new(StatusCode::FORBIDDEN, "tenant-suspended", "tenant suspended")
+                .detail("the MSP that the token belongs to is not active"),
             CommandError::PreconditionFailed { current } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", "The tenant is at another version")
                     .detail(format!("If-Match names another version than the present one, \"{current}\""))
@@ -165,10 +163,8 @@ impl From<Denied> for Problem {
                     .challenge(challenge)
             }
             Answer::Forbidden => Self::new(StatusCode::FORBIDDEN, denied.code(), "Forbidden").detail(denied),
-            Answer::Unavailable => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, denied.code(), "Temporarily unavailable")
-                    .retry_after(Denied::RETRY_AFTER_SECONDS)
-            }
+            Answer::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, denied.code(), "Temporarily unavailable")
+                .retry_after(Denied::RETRY_AFTER_SECONDS),
         }
     }
 }

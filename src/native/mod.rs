@@ -35,9 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(at("/msp/tenants/{tenantId}/deprovision", "POST").route(web::post().to(deprovision::deprovision)))
             .service(at("/msp/tenants/{tenantId}/restore", "POST").route(web::post().to(restore::restore)))
             .service(at("/msp/tenants/{tenantId}/usage", "PUT").route(web::put().to(usage::report)))
-            .service(
-                at("/msp/tenants/{tenantId}/billing-events", "GET").route(web::get().to(billing::of_tenant)),
-            )
+            .service(at("/msp/tenants/{tenantId}/billing-events", "GET").route(web::get().to(billing::of_tenant)))
             .service(at("/msp/billing-events", "GET").route(web::get().to(billing::of_msp)))
             .service(at("/me", "GET").route(web::get().to(me::me)))
             .service(at("/system/health/ping", "GET").route(web::get().to(system::ping))),

@@ -58,7 +58,7 @@ pub struct TenantCounts {
     pub current_users: u32,
     /// Resources last reported.
     pub current_resources: u32,
-    /// When the log took the last event in the tenant.
+    /// When the last event in the tenant happened.
     pub last_activity_at: DateTime<Utc>,
 }
 

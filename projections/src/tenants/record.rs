@@ -69,7 +69,7 @@ pub struct TenantRecord {
     pub retention_ends_at: Option<DateTime<Utc>>,
     /// When it was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// When the log took the last event in the tenant, its people's included.
+    /// When the last event in the tenant happened, its people's included.
     pub last_activity_at: DateTime<Utc>,
     /// The last sequence of the tenant's own stream: its version.
     pub sequence: u64,

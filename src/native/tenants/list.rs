@@ -134,7 +134,8 @@ fn numbered(page: u32, size: u32) -> Result<u32, BadQuery> {
         return Err(BadQuery::new("page", "must be a number from 1"));
     }
     if u64::from(page) * u64::from(size) > MAX_NUMBERED_ROWS {
-        let reason = "page x pageSize reaches up to row 10000; go on with the Link header (rel=\"next\") of a page before";
+        let reason =
+            "page x pageSize reaches up to row 10000; go on with the Link header (rel=\"next\") of a page before";
         return Err(BadQuery::new("page", reason));
     }
     Ok(page)

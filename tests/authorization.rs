@@ -1,0 +1,145 @@
+//! Every route, every role, every kind of tenant: who gets what. The operations are those of the OpenAPI document, so a
+//! new one is missing here until somebody says who may use it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Value, json};
+use tenure::identity::Role;
+use tenure_aggregates::TenantId;
+
+use crate::openapi::operations;
+use crate::service::{Answer, Engine, Service, Storage};
+
+/// Operations on the MSP's tree, with a body that reaches the tenant, and the roles that may use them.
+fn rights() -> BTreeMap<&'static str, (Value, &'static [Role])> {
+    use Role::{Billing, MspAdmin, Support};
+    let tenant = "/api/v1/msp/tenants/{tenantId}";
+    let provision = json!({"shortCode": "x", "displayName": "", "contactEmail": ""});
+    BTreeMap::from([
+        ("GET /api/v1/msp/tenants", (Value::Null, &[MspAdmin][..])),
+        ("POST /api/v1/msp/tenants", (provision, &[MspAdmin])),
+        ("GET /api/v1/msp/billing-events", (Value::Null, &[MspAdmin, Billing])),
+        (leak(tenant, "GET", ""), (Value::Null, &[MspAdmin])),
+        (leak(tenant, "PATCH", ""), (json!({"maxUsers": 5}), &[MspAdmin])),
+        (leak(tenant, "POST", "/suspend"), (json!({}), &[MspAdmin])),
+        (leak(tenant, "POST", "/reinstate"), (json!({}), &[MspAdmin])),
+        (leak(tenant, "POST", "/deprovision"), (json!({"confirmShortCode": "no"}), &[MspAdmin])),
+        (leak(tenant, "POST", "/restore"), (json!({"reason": "r"}), &[Support])),
+        (leak(tenant, "PUT", "/usage"), (json!({"resources": 1, "grants": 1}), &[MspAdmin])),
+        (leak(tenant, "GET", "/billing-events"), (Value::Null, &[MspAdmin, Billing])),
+    ])
+}
+
+fn leak(tenant: &str, method: &str, rest: &str) -> &'static str {
+    Box::leak(format!("{method} {tenant}{rest}").into_boxed_str())
+}
+
+struct Two {
+    service: Service,
+    ours: TenantId,
+    theirs: TenantId,
+    customer_of_ours: TenantId,
+    customer_of_theirs: TenantId,
+}
+
+/// One deployment, two MSPs that must never see each other.
+async fn two_msps(engine: Engine) -> Two {
+    let storage = Storage::new(engine).await;
+    let path = storage.directory.path().join("tenure.toml");
+    let mut file = std::fs::File::create(&path).unwrap();
+    for (short_code, id) in [("ours", 1), ("theirs", 2)] {
+        writeln!(
+            file,
+            "[[msp]]\nid = \"01900000-0000-7000-8000-00000000000{id}\"\nshort_code = \"{short_code}\"\n\
+             display_name = \"{short_code}\"\nadmin_email = \"a@{short_code}.example\"\nadmin_display_name = \"A\""
+        )
+        .unwrap();
+    }
+    let service = Service::start_with(storage, &[("TENURE_CONFIG", path.to_str().unwrap())]);
+    let (ours, theirs) = (service.config.msps[0].id, service.config.msps[1].id);
+    let customer_of_ours = service.tenant("ours-1").await;
+    let body = json!({"shortCode": "theirs-1", "displayName": "T", "contactEmail": "t@theirs.example"});
+    let request = service.request("POST", "/api/v1/msp/tenants").json(&body);
+    let made = Answer::of(request.bearer_auth(service.token_of(Role::MspAdmin, theirs))).await.expect(201);
+    let customer_of_theirs = made["tenantId"].as_str().unwrap().parse().unwrap();
+    Two { service, ours, theirs, customer_of_ours, customer_of_theirs }
+}
+
+impl Two {
+    async fn ask(&self, operation: &str, body: &Value, role: Role, of: TenantId, about: TenantId) -> Answer {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let path = path.replace("{tenantId}", &about.to_string());
+        let mut request = self.service.request(method, &path).bearer_auth(self.service.token_of(role, of));
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        Answer::of(request).await
+    }
+}
+
+async fn every_route_asks_for_role_and_tenant(engine: Engine) {
+    let two = two_msps(engine).await;
+    let rights = rights();
+    for (method, path, needs_token) in operations(&two.service).await {
+        let operation = format!("{method} {path}");
+        if !needs_token || operation == "GET /api/v1/me" {
+            continue;
+        }
+        let (body, allowed) = rights.get(operation.as_str()).unwrap_or_else(|| panic!("who may {operation}?"));
+        for &role in Role::ALL {
+            let answer = two.ask(&operation, body, role, two.ours, two.customer_of_ours).await;
+            let own_tenants_people = two.ask(&operation, body, role, two.customer_of_ours, two.customer_of_ours).await;
+            let may_as_people = role == Role::Billing && operation.contains("billing-events");
+            if allowed.contains(&role) {
+                assert!(!matches!(answer.status, 401 | 403 | 404), "{role} {operation}: {answer:?}");
+            } else {
+                answer.expect_problem(403, "role-forbidden");
+            }
+            if !may_as_people {
+                own_tenants_people.expect_problem(403, "role-forbidden");
+            }
+            if path.contains("{tenantId}") && allowed.contains(&role) {
+                for about in [two.customer_of_theirs, two.theirs, two.ours, TenantId::from_uuid(uuid::Uuid::now_v7())] {
+                    let foreign = two.ask(&operation, body, role, two.ours, about).await;
+                    let problem = foreign.expect_problem(404, "not-found");
+                    assert!(problem.get("detail").is_none(), "a foreign tenant looks absent: {problem}");
+                }
+            }
+        }
+    }
+}
+
+async fn two_msps_never_see_each_other(engine: Engine) {
+    let two = two_msps(engine).await;
+    for (msp, code) in [(two.ours, "ours-1"), (two.theirs, "theirs-1")] {
+        let list = two.ask("GET /api/v1/msp/tenants", &Value::Null, Role::MspAdmin, msp, msp).await;
+        let list_body = list.expect(200);
+        assert_eq!(list_body.as_array().unwrap().len(), 1);
+        assert_eq!(list_body[0]["shortCode"], code);
+        assert_eq!(list.header("x-total-count"), "1");
+        for role in [Role::MspAdmin, Role::Billing] {
+            let bill = two.ask("GET /api/v1/msp/billing-events", &Value::Null, role, msp, msp).await.expect(200);
+            assert_eq!(bill.as_array().unwrap().len(), 1);
+            assert_eq!(bill[0]["shortCode"], code);
+        }
+    }
+    // The name is unique all the same: it names a data space of the cell.
+    let body = json!({"shortCode": "theirs-1", "displayName": "O", "contactEmail": "o@ours.example"});
+    two.service.post("/api/v1/msp/tenants", &body).await.expect_problem(409, "short-code-taken");
+}
+
+#[tokio::test]
+async fn every_route_asks_for_role_and_tenant_on_sqlite() {
+    every_route_asks_for_role_and_tenant(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn two_msps_never_see_each_other_on_sqlite() {
+    two_msps_never_see_each_other(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn two_msps_never_see_each_other_on_postgres() {
+    two_msps_never_see_each_other(Engine::Postgres).await;
+}

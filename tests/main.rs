@@ -1,0 +1,21 @@
+//! The service as its users meet it, on real engines. One binary; each file holds the rules of one subject.
+//!
+//! [`service`] starts a whole service: in this process for most tests, as a process of its own where it is killed, or
+//! where its command line and its log are looked at.
+
+mod authorization;
+mod bad_input;
+mod billing;
+mod command_line;
+mod crash;
+mod gate;
+mod idempotency;
+mod lifecycle;
+mod openapi;
+mod outage;
+mod personal_data;
+mod poison;
+mod scheduler;
+mod seed;
+mod service;
+mod tls;

@@ -1,0 +1,61 @@
+//! An event that can't be applied stops its projections where everybody can see it; commands go on.
+
+use serde_json::{Value, json};
+use sqlx::Connection;
+
+use crate::service::{Answer, Engine, Service, Storage, eventually};
+
+async fn ready(service: &Service) -> (u16, Value) {
+    let answer = Answer::of(service.request("GET", "/health/ready")).await;
+    (answer.status, serde_json::from_str(&answer.text).unwrap())
+}
+
+/// An event that was written by the hand of somebody who should not have.
+#[tokio::test]
+async fn a_poison_event_shows_its_position_and_commands_go_on() {
+    let storage = Storage::new(Engine::Postgres).await;
+    let url = storage.database_url().unwrap().to_owned();
+    let service = Service::start_with(storage, &[("TENURE_VIEW_WAIT_MS", "300")]);
+    let id = service.tenant("acme").await;
+    service.tenant("contoso").await;
+
+    let mut database = sqlx::PgConnection::connect(&url).await.unwrap();
+    let poison = "with head as (update log_head set position = position + 1 returning position, recorded_at) \
+        insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
+        position, tenant_id, recorded_at) \
+        select aggregate_type, aggregate_id, 2, 'tenant.suspended', '1', '{\"tenant.suspended\": {\"at\": 7}}', \
+        metadata, head.position, tenant_id, head.recorded_at from events, head \
+        where aggregate_type = 'tenant' and aggregate_id = $1 and sequence = 1 returning events.position";
+    let (position,): (i64,) = sqlx::query_as(poison).bind(id.to_string()).fetch_one(&mut database).await.unwrap();
+
+    eventually("readiness shows the event", async || {
+        let (status, body) = ready(&service).await;
+        let stopped = body["projections"].as_array().unwrap().iter().filter_map(|projection| projection.get("stopped"));
+        let named = stopped.clone().any(|stopped| {
+            stopped["position"] == position
+                && stopped["eventType"] == "tenant.suspended"
+                && stopped["error"].is_string()
+        });
+        status == 503 && named
+    })
+    .await;
+
+    let body = json!({"shortCode": "later", "displayName": "L", "contactEmail": "l@acme.example"});
+    let made = service.post("/api/v1/msp/tenants", &body).await;
+    assert_eq!(made.expect(202)["shortCode"], "later", "committed; the views don't show it yet");
+    let corrupt = service.post_nothing(&format!("/api/v1/msp/tenants/{id}/suspend")).await;
+    let problem = corrupt.expect(500);
+    assert!(problem.get("detail").is_none(), "{problem}");
+
+    // Repaired, it is applied, and so is what came after it.
+    let repair = "update events set payload = '{\"tenant.suspended\": {\"reason\": null, \"at\": \"2026-01-01T00:00:00Z\"}}' \
+        where position = $1";
+    sqlx::query(repair).bind(position).execute(&mut database).await.unwrap();
+    eventually("the views follow", async || {
+        let list = service.get("/api/v1/msp/tenants").await.expect(200);
+        list.as_array().unwrap().len() == 3
+            && ready(&service).await.1["projections"].as_array().unwrap().iter().all(|p| p.get("stopped").is_none())
+    })
+    .await;
+    assert_eq!(service.get(&format!("/api/v1/msp/tenants/{id}")).await.expect(200)["status"], "suspended");
+}
