@@ -40,6 +40,8 @@ struct Two {
     ours: TenantId,
     theirs: TenantId,
     customer_of_ours: TenantId,
+    /// Nobody changes this one: its people can always be asked.
+    bystander: TenantId,
     customer_of_theirs: TenantId,
 }
 
@@ -59,11 +61,12 @@ async fn two_msps(engine: Engine) -> Two {
     let service = Service::start_with(storage, &[("TENURE_CONFIG", path.to_str().unwrap())]);
     let (ours, theirs) = (service.config.msps[0].id, service.config.msps[1].id);
     let customer_of_ours = service.tenant("ours-1").await;
+    let bystander = service.tenant("ours-2").await;
     let body = json!({"shortCode": "theirs-1", "displayName": "T", "contactEmail": "t@theirs.example"});
     let request = service.request("POST", "/api/v1/msp/tenants").json(&body);
     let made = Answer::of(request.bearer_auth(service.token_of(Role::MspAdmin, theirs))).await.expect(201);
     let customer_of_theirs = made["tenantId"].as_str().unwrap().parse().unwrap();
-    Two { service, ours, theirs, customer_of_ours, customer_of_theirs }
+    Two { service, ours, theirs, customer_of_ours, bystander, customer_of_theirs }
 }
 
 impl Two {
@@ -89,7 +92,7 @@ async fn every_route_asks_for_role_and_tenant(engine: Engine) {
         let (body, allowed) = rights.get(operation.as_str()).unwrap_or_else(|| panic!("who may {operation}?"));
         for &role in Role::ALL {
             let answer = two.ask(&operation, body, role, two.ours, two.customer_of_ours).await;
-            let own_tenants_people = two.ask(&operation, body, role, two.customer_of_ours, two.customer_of_ours).await;
+            let own_tenants_people = two.ask(&operation, body, role, two.bystander, two.bystander).await;
             let may_as_people = role == Role::Billing && operation.contains("billing-events");
             if allowed.contains(&role) {
                 assert!(!matches!(answer.status, 401 | 403 | 404), "{role} {operation}: {answer:?}");
@@ -112,16 +115,18 @@ async fn every_route_asks_for_role_and_tenant(engine: Engine) {
 
 async fn two_msps_never_see_each_other(engine: Engine) {
     let two = two_msps(engine).await;
-    for (msp, code) in [(two.ours, "ours-1"), (two.theirs, "theirs-1")] {
+    let codes_of = |ours: bool| if ours { json!(["ours-2", "ours-1"]) } else { json!(["theirs-1"]) };
+    for msp in [two.ours, two.theirs] {
         let list = two.ask("GET /api/v1/msp/tenants", &Value::Null, Role::MspAdmin, msp, msp).await;
         let list_body = list.expect(200);
-        assert_eq!(list_body.as_array().unwrap().len(), 1);
-        assert_eq!(list_body[0]["shortCode"], code);
-        assert_eq!(list.header("x-total-count"), "1");
+        let codes: Vec<_> = list_body.as_array().unwrap().iter().map(|tenant| tenant["shortCode"].clone()).collect();
+        assert_eq!(json!(codes), codes_of(msp == two.ours));
+        assert_eq!(list.header("x-total-count"), codes.len().to_string());
         for role in [Role::MspAdmin, Role::Billing] {
             let bill = two.ask("GET /api/v1/msp/billing-events", &Value::Null, role, msp, msp).await.expect(200);
-            assert_eq!(bill.as_array().unwrap().len(), 1);
-            assert_eq!(bill[0]["shortCode"], code);
+            let mut billed: Vec<_> = bill.as_array().unwrap().iter().map(|event| event["shortCode"].clone()).collect();
+            billed.reverse();
+            assert_eq!(json!(billed), codes_of(msp == two.ours));
         }
     }
     // The name is unique all the same: it names a data space of the cell.

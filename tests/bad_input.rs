@@ -82,7 +82,7 @@ on_each_engine! {
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
         for deep in ["[", "{\"modules\":"] {
-            send(&service, deep.repeat(20_000)).await.expect(400);
+            send(&service, deep.repeat(5_000)).await.expect(400);
         }
         let text = service.as_msp("POST", TENANTS).header("content-type", "text/plain").body(good().to_string());
         Answer::of(text).await.expect_problem(415, "unsupported-media-type");

@@ -22,6 +22,8 @@ const CLIENT_ADDRESS: &str = "127.0.0.1";
 fn dump(storage: &Storage) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(url) = storage.database_url() {
+        // What follows the `?` is for this program's driver.
+        let url = url.split('?').next().unwrap();
         let output = Command::new(pg_dump()).args(["--dbname", url]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         bytes.extend(output.stdout);

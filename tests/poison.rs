@@ -24,7 +24,7 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
         insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
         position, tenant_id, recorded_at) \
         select aggregate_type, aggregate_id, 2, 'tenant.suspended', '1', '{\"tenant.suspended\": {\"at\": 7}}', \
-        metadata, head.position, tenant_id, head.recorded_at from events, head \
+        '{}', head.position, tenant_id, head.recorded_at from events, head \
         where aggregate_type = 'tenant' and aggregate_id = $1 and sequence = 1 returning events.position";
     let (position,): (i64,) = sqlx::query_as(poison).bind(id.to_string()).fetch_one(&mut database).await.unwrap();
 

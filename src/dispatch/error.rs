@@ -51,6 +51,9 @@ pub enum CommandError {
     /// Too many commands wait.
     #[error("too many commands wait")]
     Overloaded,
+    /// The database went away while it was committing, and has not come back: the command may have been carried out.
+    #[error("it is not known yet whether the command was carried out")]
+    OutcomeUnknown,
     /// The log can't be read or written.
     #[error("the log is unavailable: {reason}")]
     Unavailable {
@@ -78,6 +81,7 @@ impl CommandError {
             | Self::Repeated
             | Self::Busy
             | Self::Overloaded
+            | Self::OutcomeUnknown
             | Self::Unavailable { .. }
             | Self::Defect(_) => false,
         }

@@ -33,6 +33,8 @@ use stripes::Stripes;
 
 /// For how long a command that loses to others is decided again, before the client is asked to come back.
 const DECIDE_AGAIN_FOR: Duration = Duration::from_secs(2);
+/// How long a client waits for an append whose answer was lost, before it is told that the outcome is not known.
+const APPENDED_WITHIN: Duration = Duration::from_secs(10);
 /// Tenants whose folded state is kept in memory.
 const CACHED_TENANTS: u64 = 10_000;
 
@@ -132,7 +134,11 @@ impl Inner {
 
     async fn append(&self, append: Append, context: &CommandContext) -> Result<Appended, CommandError> {
         let has_key = append.idempotency.is_some();
-        self.log.append(append, context.lane).await.map_err(|error| match error {
+        let appended = tokio::time::timeout(APPENDED_WITHIN, self.log.append(append, context.lane)).await;
+        // The log goes on trying: what it accepted is not dropped.
+        let appended = appended.map_err(|_| CommandError::OutcomeUnknown)?;
+        appended.map_err(|error| match error {
+            AppendError::Unavailable { unknown: true, .. } => CommandError::OutcomeUnknown,
             AppendError::Violated(Violation::RequestRepeated) if has_key => CommandError::Repeated,
             other => other.into(),
         })

@@ -98,6 +98,10 @@ impl From<CommandError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many commands wait")
                     .retry_after(RETRY_AFTER_SECONDS)
             }
+            CommandError::OutcomeUnknown => {
+                let title = "Not known yet whether it was carried out; repeat it with the same Idempotency-Key";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", title).retry_after(RETRY_AFTER_SECONDS)
+            }
             CommandError::Unavailable { reason } => {
                 tracing::warn!(reason, "a command was refused: the log is unavailable");
                 unavailable()

@@ -129,7 +129,12 @@ impl Service {
         });
         let address = started.recv().expect("the service starts");
         let scheme = if config.tls.is_some() { "https" } else { "http" };
-        let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .danger_accept_invalid_certs(true)
+            .timeout(std::time::Duration::from_secs(60))
+            .build()
+            .unwrap();
         let mut service = Self {
             url: format!("{scheme}://{address}"),
             config,
