@@ -4,14 +4,14 @@
 //! is decided and appended (`dispatch`), the views catch up (`tenure_projections`), the dialect answers.
 
 pub mod app;
-pub mod bootstrap;
+mod bootstrap;
 pub mod cli;
 pub mod config;
-pub mod control;
-pub mod dispatch;
-pub mod health;
-pub mod http;
+mod control;
+mod dispatch;
+mod health;
+mod http;
 pub mod identity;
-pub mod native;
-pub mod scheduler;
-pub mod telemetry;
+mod native;
+mod scheduler;
+mod telemetry;

@@ -3,6 +3,8 @@
 //! [`service`] starts a whole service: in this process for most tests, as a process of its own where it is killed, or
 //! where its command line and its log are looked at.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect fails")]
+
 mod authorization;
 mod bad_input;
 mod billing;

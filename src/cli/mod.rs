@@ -77,7 +77,7 @@ pub fn run() -> ExitCode {
 fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
     let load = || Config::load(cli.config.as_deref());
     match &cli.command {
-        Command::Serve(serve) => serve.run(load()?).map(|()| ExitCode::SUCCESS),
+        Command::Serve(serve) => serve.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Migrate => migrate::run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => token.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Projections(projections) => projections.run(&load()?).map(|()| ExitCode::SUCCESS),

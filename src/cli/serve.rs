@@ -21,8 +21,8 @@ pub struct Serve {
 
 impl Serve {
     /// Runs until SIGTERM or SIGINT.
-    pub fn run(&self, config: Config) -> anyhow::Result<()> {
-        telemetry::init(&config);
+    pub fn run(&self, config: &Config) -> anyhow::Result<()> {
+        telemetry::init(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -32,10 +32,10 @@ impl Serve {
                     _ = interrupt.recv() => {}
                 }
             };
-            let application = Application::build(&config).await?;
+            let application = Application::build(config).await?;
             tracing::info!(address = %application.address(), mode = ?config.mode, "listening");
             if config.mode == Mode::Development && !self.quiet {
-                print_first_steps(&config, &application)?;
+                print_first_steps(config, &application)?;
             }
             application.run(stop).await
         })

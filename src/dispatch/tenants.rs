@@ -25,10 +25,9 @@ pub enum Scope {
 impl Scope {
     fn sees(self, tenant: &Tenant) -> bool {
         match (self, tenant.account().map(|account| account.kind)) {
-            (_, None) => false,
             (Self::Cell, Some(_)) => true,
             (Self::CustomersOf(msp), Some(TenantKind::Customer { msp: owner })) => msp == owner,
-            (Self::CustomersOf(_), Some(TenantKind::Msp)) => false,
+            (_, None) | (Self::CustomersOf(_), Some(TenantKind::Msp)) => false,
         }
     }
 }

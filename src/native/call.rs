@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{FromRequest, HttpRequest};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tenure_aggregates::TenantId;
 use tenure_aggregates::values::Reason;
@@ -19,7 +20,7 @@ use super::errors;
 use super::problem::Problem;
 use crate::app::App;
 use crate::dispatch::{CommandContext, IdempotentRequest, Scope, Wait};
-use crate::http::body::{self, BadBody};
+use crate::http::body;
 use crate::http::conditional::{self, Precondition};
 use crate::http::idempotency::IdempotencyKey;
 use crate::http::query::Query;
@@ -31,6 +32,11 @@ pub trait Operation: 'static {
     /// As the policies spell it.
     const ACTION: Action;
 }
+
+/// A JSON object without members.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// A request whose caller may do `O` in its own MSP's tree.
 pub struct Call<O> {
@@ -107,10 +113,7 @@ impl<O> Call<O> {
         if body.is_empty() {
             return Ok(());
         }
-        #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Nothing {}
-        let Nothing {} = body::parse(&self.request, body).map_err(|error: BadBody| Problem::from(error))?;
+        let Nothing {} = body::parse(&self.request, body)?;
         Ok(())
     }
 

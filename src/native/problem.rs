@@ -82,10 +82,10 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
-    detail: Option<String>,
+    detail: Option<Box<str>>,
     errors: Vec<FieldError>,
     retry_after_seconds: Option<u32>,
-    challenge: Option<String>,
+    challenge: Option<Box<str>>,
     allow: Option<&'static str>,
 }
 
@@ -108,7 +108,7 @@ impl Problem {
     /// What happened this time. Shown for 4xx only.
     #[must_use]
     pub fn detail(mut self, detail: impl fmt::Display) -> Self {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into());
         self
     }
 
@@ -128,7 +128,7 @@ impl Problem {
 
     /// The `WWW-Authenticate` header of a 401.
     #[must_use]
-    pub fn challenge(mut self, challenge: impl Into<String>) -> Self {
+    pub fn challenge(mut self, challenge: impl Into<Box<str>>) -> Self {
         self.challenge = Some(challenge.into());
         self
     }
@@ -169,7 +169,7 @@ impl ResponseError for Problem {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if let Some(challenge) = &self.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
+            response.insert_header((WWW_AUTHENTICATE, &**challenge));
         }
         if let Some(methods) = self.allow {
             response.insert_header((ALLOW, methods));

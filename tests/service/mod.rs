@@ -132,7 +132,7 @@ impl Service {
         let client = reqwest::Client::builder()
             .no_proxy()
             .danger_accept_invalid_certs(true)
-            .timeout(std::time::Duration::from_secs(60))
+            .timeout(std::time::Duration::from_mins(1))
             .build()
             .unwrap();
         let mut service = Self {

@@ -36,10 +36,10 @@ impl ServiceProcess {
             };
             let line = line.unwrap();
             if let Some(rest) = line.strip_prefix("Tenure is listening on ") {
-                url = rest.split(' ').next().unwrap().to_owned();
+                rest.split(' ').next().unwrap().clone_into(&mut url);
             }
             if let Some(rest) = line.strip_prefix("export MSP_ADMIN_JWT=") {
-                token = rest.to_owned();
+                rest.clone_into(&mut token);
             }
         }
         // Nobody may block on a full pipe.

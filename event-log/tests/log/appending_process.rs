@@ -57,7 +57,7 @@ impl AppendingProcess {
             EngineConfig::Postgres { url, .. } => url.expose_secret().to_owned(),
         };
         let mut child = command
-            .args(["--exact", "appending_process::this_process_appends", "--ignored", "--nocapture"])
+            .args(["--exact", "appending_process::this_process_appends", "--nocapture"])
             .env(PLACE, place)
             .env(MASTER_KEY, bench.master_key_file())
             .env(TENANT, tenant_id.to_string())
@@ -142,9 +142,8 @@ async fn write(log: EventLog, tenant_id: Uuid, appends: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "other tests start it as a process of its own"]
 async fn this_process_appends() {
-    let Ok(place) = std::env::var(PLACE) else { return };
+    let Ok(place) = std::env::var(PLACE) else { return appends_here().await };
     let engine = if place.starts_with("postgres") {
         EngineConfig::Postgres { url: place.into(), max_connections: 2 }
     } else {
@@ -155,9 +154,28 @@ async fn this_process_appends() {
     let config = LogConfig { outage_patience_ms: 100, ..LogConfig::new(engine, master_key, Clock::default()) };
     let log = EventLog::open(config).await.unwrap();
     let (tenant_id, appends) = (variable(TENANT).parse().unwrap(), variable(APPENDS).parse().unwrap());
+    append_together(&log, tenant_id, appends).await;
+    log.shutdown().await;
+}
+
+/// Started by nobody, it is an ordinary test of what it would do.
+async fn appends_here() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = EngineConfig::Sqlite { directory: directory.path().to_owned() };
+    EventLog::migrate(&engine).await.unwrap();
+    let log = EventLog::open(LogConfig::new(engine, MasterKey::generate(), Clock::default())).await.unwrap();
+    let tenant_id = Uuid::now_v7();
+    let mut first = facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::event()]);
+    first.limits = vec![seats("hall", 0, Some(10))];
+    log.append(first, Lane::Foreground).await.unwrap();
+    append_together(&log, tenant_id, 2).await;
+    assert_eq!(log.head().await.unwrap().get(), 1 + 10 * 3, "ten of sixteen got a seat, three events for each");
+    log.shutdown().await;
+}
+
+async fn append_together(log: &EventLog, tenant_id: Uuid, appends: u64) {
     let writers: Vec<_> = (0..WRITERS).map(|_| tokio::spawn(write(log.clone(), tenant_id, appends))).collect();
     for writer in writers {
         writer.await.unwrap();
     }
-    log.shutdown().await;
 }

@@ -100,7 +100,7 @@ fn csv(events: &[BillingEvent], with_header: bool) -> Result<Vec<u8>, serde_json
         }));
         writer.write_record(&record).map_err(failed)?;
     }
-    writer.into_inner().map_err(|error| <serde_json::Error as serde::ser::Error>::custom(error))
+    writer.into_inner().map_err(<serde_json::Error as serde::ser::Error>::custom)
 }
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front.

@@ -9,6 +9,7 @@ use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use tenure_event_log::Position;
 use tenure_projections::billing::{self, BillingFilter, BillingScope};
 use tenure_projections::{QueryError, Views};
@@ -65,7 +66,7 @@ struct Details {
     /// Suspended, restored: why, or `null`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    reason: Option<Option<String>>,
+    reason: Option<Value>,
     /// Deprovisioned: until when the tenant can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_ends_utc: Option<DateTime<Utc>>,
@@ -85,8 +86,8 @@ struct Details {
 }
 
 /// A member that is there, even as `null`, unlike one that is not.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
 }
 
 impl BillingEvent {

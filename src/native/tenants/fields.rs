@@ -49,7 +49,7 @@ impl Checked {
         let names: Vec<_> = names?
             .iter()
             .enumerate()
-            .filter_map(|(index, name)| self.optional(&format!("{pointer}/{index}"), Some(name), parse_module))
+            .filter_map(|(index, name)| self.optional(&format!("{pointer}/{index}"), Some(name.as_str()), parse_module))
             .collect();
         self.optional(pointer, Some(names), Modules::try_from)
     }
@@ -60,18 +60,18 @@ impl Checked {
     }
 }
 
-fn parse_module(name: &String) -> Result<ModuleName, tenure_aggregates::values::ModuleError> {
+fn parse_module(name: &str) -> Result<ModuleName, tenure_aggregates::values::ModuleError> {
     ModuleName::parse(name)
 }
 
 /// An organisation's name.
-pub fn display_name(text: String) -> Result<DisplayName, TextError> {
-    DisplayName::parse(&text)
+pub fn display_name(text: &str) -> Result<DisplayName, TextError> {
+    DisplayName::parse(text)
 }
 
 /// An e-mail address.
-pub fn email(text: String) -> Result<EmailAddress, EmailError> {
-    EmailAddress::parse(&text)
+pub fn email(text: &str) -> Result<EmailAddress, EmailError> {
+    EmailAddress::parse(text)
 }
 
 /// Most users.

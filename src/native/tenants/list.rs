@@ -22,6 +22,8 @@ impl Operation for ListTenants {
     const ACTION: Action = Action::ListTenants;
 }
 
+/// The statuses that a list can be narrowed to.
+const STATUSES: &str = "active, suspended, deprovisioning or deleted";
 /// Rows per page where the client doesn't say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
 /// Most rows per page.
@@ -96,7 +98,6 @@ struct Asked {
 
 impl Asked {
     fn of(mut query: Query) -> Result<Self, BadQuery> {
-        const STATUSES: &str = "active, suspended, deprovisioning or deleted";
         let status = query.take::<String>("status", STATUSES)?.map(|name| stage(&name)).transpose()?;
         let size = query.take("pageSize", "a number from 1 to 200")?.unwrap_or(DEFAULT_PAGE_SIZE);
         if !(1..=MAX_PAGE_SIZE).contains(&size) {
@@ -109,23 +110,23 @@ impl Asked {
             (None, Some(cursor)) => Page::After { cursor, size },
             (number, None) => Page::Number { page: numbered(number.unwrap_or(1), size)?, size },
         };
-        return Ok(Self { status, page, size });
-
-        fn stage(name: &str) -> Result<Stage, BadQuery> {
-            match name {
-                "active" => Ok(Stage::Active),
-                "suspended" => Ok(Stage::Suspended),
-                "deprovisioning" => Ok(Stage::Deprovisioning),
-                "deleted" => Ok(Stage::Deleted),
-                _ => Err(BadQuery::new("status", format!("must be {STATUSES}"))),
-            }
-        }
+        Ok(Self { status, page, size })
     }
 
     /// Where the list goes on after `cursor`.
     fn next(&self, cursor: &Cursor) -> String {
         let status = self.status.map_or_else(String::new, |status| format!("&status={status}"));
         format!("</api/v1/msp/tenants?pageSize={}{status}&after={cursor}>; rel=\"next\"", self.size)
+    }
+}
+
+fn stage(name: &str) -> Result<Stage, BadQuery> {
+    match name {
+        "active" => Ok(Stage::Active),
+        "suspended" => Ok(Stage::Suspended),
+        "deprovisioning" => Ok(Stage::Deprovisioning),
+        "deleted" => Ok(Stage::Deleted),
+        _ => Err(BadQuery::new("status", format!("must be {STATUSES}"))),
     }
 }
 

@@ -106,7 +106,6 @@ pub struct TenantDetail {
 }
 
 /// Writes a time as the seed shows it: `2026-04-07T14:30:00Z`, with as much of a fraction as there is.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(in crate::native) fn utc<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }

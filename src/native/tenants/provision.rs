@@ -60,19 +60,19 @@ impl Provision {
     fn into_tenant(self, id: TenantId, msp: TenantId) -> Result<NewTenant, Vec<FieldError>> {
         let mut checked = fields::Checked::default();
         let short_code = checked.required("/shortCode", self.short_code, |text| ShortCode::parse(&text));
-        let display_name = checked.required("/displayName", self.display_name, fields::display_name);
-        let contact_email = checked.required("/contactEmail", self.contact_email, fields::email);
+        let display_name = checked.required("/displayName", self.display_name.as_deref(), fields::display_name);
+        let contact_email = checked.required("/contactEmail", self.contact_email.as_deref(), fields::email);
         let max_users = checked.optional("/maxUsers", self.max_users, fields::seat_limit);
         let max_resources = checked.optional("/maxResources", self.max_resources, fields::resource_limit);
         let modules = checked.modules("/modules", self.modules);
-        let administrator_email = checked.optional("/adminEmail", self.admin_email, fields::email);
+        let administrator_email = checked.optional("/adminEmail", self.admin_email.as_deref(), fields::email);
         let name = self.admin_display_name.unwrap_or_else(|| DEFAULT_ADMINISTRATOR_NAME.to_owned());
         let administrator_name = checked.required("/adminDisplayName", Some(name), |text| PersonName::parse(&text));
 
         let required = short_code.zip(display_name).zip(contact_email).zip(administrator_name);
-        let (((short_code, display_name), contact_email), administrator_name) = match checked.or(required)? {
-            Some(values) => values,
-            None => return Err(Vec::new()),
+        // Whatever is missing has its error already.
+        let Some((((short_code, display_name), contact_email), administrator_name)) = checked.or(required)? else {
+            return Err(Vec::new());
         };
         let account = NewAccount {
             tenant_id: id,

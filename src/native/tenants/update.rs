@@ -46,8 +46,10 @@ impl TryFrom<Update> for Changes {
     fn try_from(update: Update) -> Result<Self, Problem> {
         let mut checked = fields::Checked::default();
         let changes = Self {
-            display_name: checked.optional("/displayName", update.display_name, fields::display_name),
-            contact_email: checked.optional("/contactEmail", update.contact_email, fields::email).map(Personal::Known),
+            display_name: checked.optional("/displayName", update.display_name.as_deref(), fields::display_name),
+            contact_email: checked
+                .optional("/contactEmail", update.contact_email.as_deref(), fields::email)
+                .map(Personal::Known),
             max_users: checked.optional("/maxUsers", update.max_users, fields::seat_limit),
             max_resources: checked.optional("/maxResources", update.max_resources, fields::resource_limit),
             modules: checked.modules("/modules", update.modules),
