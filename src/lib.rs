@@ -3,7 +3,8 @@
 //! The way of a command: a dialect's DTO becomes a command (`native`), the caller is authorized (`identity`), the command
 //! is decided and appended (`dispatch`), the views catch up (`tenure_projections`), the dialect answers.
 
-pub mod app;
+mod app;
+pub mod application;
 mod bootstrap;
 pub mod cli;
 pub mod config;

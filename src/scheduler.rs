@@ -14,8 +14,7 @@ use tenure_projections::{QueryError, Views, usage};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::dispatch::{CommandContext, CommandError, Dispatcher, Scope};
-use crate::http::conditional::Precondition;
+use crate::dispatch::{CommandContext, CommandError, Dispatcher, Precondition, Scope};
 
 /// How often the scheduler looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use tenure::identity::Role;
 use tenure_aggregates::TenantId;
 
 use crate::openapi::operations;
-use crate::service::{Answer, Engine, Service, Storage};
+use crate::service::{Answer, Engine, Service, Storage, for_each_engine};
 
 /// Operations on the MSP's tree, with a body that reaches the tenant, and the roles that may use them.
 fn rights() -> BTreeMap<&'static str, (Value, &'static [Role])> {
@@ -134,17 +134,7 @@ async fn two_msps_never_see_each_other(engine: Engine) {
     two.service.post("/api/v1/msp/tenants", &body).await.expect_problem(409, "short-code-taken");
 }
 
-#[tokio::test]
-async fn every_route_asks_for_role_and_tenant_on_sqlite() {
-    every_route_asks_for_role_and_tenant(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn two_msps_never_see_each_other_on_sqlite() {
-    two_msps_never_see_each_other(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn two_msps_never_see_each_other_on_postgres() {
-    two_msps_never_see_each_other(Engine::Postgres).await;
+for_each_engine! {
+    every_route_asks_for_role_and_tenant
+    two_msps_never_see_each_other
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::service::process::{run, tenure};
-use crate::service::{Answer, Engine, ServiceProcess, Storage};
+use crate::service::{Answer, Engine, ServiceProcess, Storage, for_each_engine};
 
 fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -112,16 +112,6 @@ async fn operators_look_and_rebuild_beside_a_running_service(engine: Engine) {
 }
 
 #[tokio::test]
-async fn operators_look_and_rebuild_beside_a_running_service_on_sqlite() {
-    operators_look_and_rebuild_beside_a_running_service(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn operators_look_and_rebuild_beside_a_running_service_on_postgres() {
-    operators_look_and_rebuild_beside_a_running_service(Engine::Postgres).await;
-}
-
-#[tokio::test]
 async fn a_second_service_on_the_same_directory_is_refused() {
     let storage = Storage::new(Engine::Sqlite).await;
     let service = ServiceProcess::start(&storage, &[]);
@@ -141,4 +131,8 @@ async fn config_check_shows_what_is_in_effect_without_secrets() {
     let retention = shown.lines().find(|line| line.starts_with("retention_days")).unwrap();
     assert!(retention.contains('7') && retention.contains("TENURE_RETENTION_DAYS"), "{retention}");
     assert!(text(&run(&storage, &["config", "default"])).contains("[[msp]]"));
+}
+
+for_each_engine! {
+    operators_look_and_rebuild_beside_a_running_service
 }

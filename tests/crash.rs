@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually};
+use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually, for_each_engine};
 
 const CLIENTS: usize = 8;
 
@@ -83,12 +83,6 @@ fn no_gap(storage: &Storage) {
     assert!(text.lines().count() > 10);
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_survives_kill_9_on_sqlite() {
-    what_was_acknowledged_survives_kill_9(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_was_acknowledged_survives_kill_9_on_postgres() {
-    what_was_acknowledged_survives_kill_9(Engine::Postgres).await;
+for_each_engine! {
+    what_was_acknowledged_survives_kill_9
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually};
+use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually, for_each_engine};
 
 const SECRETS: [&str; 5] = [
     "whoever.reads.this",
@@ -109,18 +109,7 @@ async fn a_deleted_tenants_data_is_gone_from_the_files(engine: Engine) {
     assert!(shown.contains("$erased") && !shown.contains("quiet-please"), "{shown}");
 }
 
-macro_rules! on_each_engine {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Sqlite).await })*
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Postgres).await })*
-        }
-    };
-}
-
-on_each_engine! {
+for_each_engine! {
     nothing_personal_is_kept_or_logged_in_the_clear
     a_deleted_tenants_data_is_gone_from_the_files
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::{Value, json};
 use tenure::identity::Role;
 
-use crate::service::{Answer, Engine, Service, Storage, eventually};
+use crate::service::{Answer, Engine, Service, Storage, eventually, for_each_engine};
 
 fn at(year: i32, month: u32, day: u32, hour: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, hour, 0, 0).unwrap()
@@ -115,18 +115,7 @@ async fn monthly_usage_is_written_once_per_month_also_after_downtime(engine: Eng
     assert!(february.as_array().unwrap().contains(&months[1]), "a bill of February finds February's usage");
 }
 
-macro_rules! on_each_engine {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Sqlite).await })*
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Postgres).await })*
-        }
-    };
-}
-
-on_each_engine! {
+for_each_engine! {
     a_tenant_is_deleted_on_day_31_and_not_before
     support_restores_within_the_retention
     a_short_code_is_free_again_only_if_the_operator_says_so

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::service::{Answer, Engine, Service, Storage};
+use crate::service::{Answer, Engine, Service, Storage, for_each_engine};
 
 /// Every curl line of the document, in its order and to the letter.
 const LINES: [&str; 9] = [
@@ -120,12 +120,6 @@ async fn every_line_of_the_seed_answers(engine: Engine) {
     assert_eq!(of("msp/billing-events").answer.as_array().unwrap().len(), 31 + 3);
 }
 
-#[tokio::test]
-async fn every_line_of_the_seed_answers_on_sqlite() {
-    every_line_of_the_seed_answers(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn every_line_of_the_seed_answers_on_postgres() {
-    every_line_of_the_seed_answers(Engine::Postgres).await;
+for_each_engine! {
+    every_line_of_the_seed_answers
 }

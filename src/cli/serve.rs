@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::Application;
+use crate::application::Application;
 use crate::config::{Config, Mode};
 use crate::identity::{DevelopmentKey, Role, TokenRequest};
 use crate::telemetry;

@@ -6,8 +6,6 @@ use std::net::IpAddr;
 use tenure_event_log::{Lane, MetadataValue};
 use uuid::Uuid;
 
-use crate::http::idempotency::IdempotencyKey;
-
 /// How long a command's caller wants to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -44,6 +42,17 @@ pub struct CommandContext {
     pub wait: Wait,
     /// Makes a repeat get the first answer.
     pub idempotency: Option<IdempotentRequest>,
+}
+
+/// What makes two requests the same: who asks, the key, and a hash over method, path and body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The principal's id, with the tenant it belongs to.
+    pub principal: String,
+    /// The header's value.
+    pub key: String,
+    /// SHA-256 over method, path with query, and body.
+    pub request_hash: [u8; 32],
 }
 
 /// A request that carries an `Idempotency-Key`, with the status that its success is answered with.

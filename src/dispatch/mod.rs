@@ -7,6 +7,7 @@ mod changes;
 mod context;
 mod error;
 mod in_flight;
+mod precondition;
 mod provision;
 mod stripes;
 mod tenants;
@@ -22,8 +23,9 @@ use tenure_aggregates::{Folded, Replay, TenantId, fold};
 use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, Violation};
 use tenure_projections::Views;
 
-pub use context::{CommandContext, IdempotentRequest, Wait};
+pub use context::{CommandContext, IdempotencyKey, IdempotentRequest, Wait};
 pub use error::CommandError;
+pub use precondition::Precondition;
 pub use provision::NewTenant;
 pub use tenants::Scope;
 

@@ -10,8 +10,9 @@ use tenure_aggregates::{Folded, Replay, TenantId, decode, fold};
 use tenure_event_log::{IdempotencyRecord, Position};
 
 use super::changes::Changes;
-use super::{CommandContext, CommandError, DECIDE_AGAIN_FOR, Dispatcher, IdempotentRequest, Inner, Outcome};
-use crate::http::conditional::Precondition;
+use super::{
+    CommandContext, CommandError, DECIDE_AGAIN_FOR, Dispatcher, IdempotentRequest, Inner, Outcome, Precondition,
+};
 
 /// Whose tenants a caller may see. Every other tenant is absent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

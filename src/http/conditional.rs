@@ -4,6 +4,8 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, IF_MATCH};
 use tenure_event_log::Position;
 
+use crate::dispatch::Precondition;
+
 /// The position of the last event of a command's append; clients hand it back as [`MIN_POSITION`].
 pub const POSITION: &str = "tenure-position";
 /// A read that carries it waits until the views have passed that position.
@@ -19,50 +21,30 @@ pub struct BadHeader {
     pub reason: &'static str,
 }
 
-/// The versions that a command may be applied to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Precondition {
-    /// `If-Match: *` or no header: any version.
-    Any,
-    /// One of these sequences.
-    Sequences(Vec<u64>),
-}
-
-impl Precondition {
-    /// Reads `If-Match` (RFC 9110 13.1.1). Weak tags never match, as the RFC says.
-    ///
-    /// # Errors
-    /// Where the header is not a list of entity tags.
-    pub fn of(request: &HttpRequest) -> Result<Self, BadHeader> {
-        let bad = |reason| BadHeader { header: "If-Match", reason };
-        let mut sequences = Vec::new();
-        let mut present = false;
-        for value in request.headers().get_all(IF_MATCH) {
-            present = true;
-            let text = value.to_str().map_err(|_| bad("must be ASCII"))?.trim();
-            if text == "*" {
-                return Ok(Self::Any);
-            }
-            for tag in text.split(',').map(str::trim) {
-                let strong = tag.strip_prefix("W/").is_none();
-                let quoted = tag.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                let Some(opaque) = quoted else { return Err(bad("must be `*` or quoted entity tags")) };
-                if let (true, Ok(sequence)) = (strong, opaque.parse()) {
-                    sequences.push(sequence);
-                }
+/// Reads `If-Match` (RFC 9110 13.1.1). Weak tags never match, as the RFC says.
+///
+/// # Errors
+/// Where the header is not a list of entity tags.
+pub fn precondition(request: &HttpRequest) -> Result<Precondition, BadHeader> {
+    let bad = |reason| BadHeader { header: "If-Match", reason };
+    let mut sequences = Vec::new();
+    let mut present = false;
+    for value in request.headers().get_all(IF_MATCH) {
+        present = true;
+        let text = value.to_str().map_err(|_| bad("must be ASCII"))?.trim();
+        if text == "*" {
+            return Ok(Precondition::Any);
+        }
+        for tag in text.split(',').map(str::trim) {
+            let strong = tag.strip_prefix("W/").is_none();
+            let quoted = tag.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let Some(opaque) = quoted else { return Err(bad("must be `*` or quoted entity tags")) };
+            if let (true, Ok(sequence)) = (strong, opaque.parse()) {
+                sequences.push(sequence);
             }
         }
-        Ok(if present { Self::Sequences(sequences) } else { Self::Any })
     }
-
-    /// Whether a stream at `sequence` may be changed.
-    #[must_use]
-    pub fn holds(&self, sequence: u64) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Sequences(sequences) => sequences.contains(&sequence),
-        }
-    }
+    Ok(if present { Precondition::Sequences(sequences) } else { Precondition::Any })
 }
 
 /// The strong entity tag of a stream at `sequence`.
@@ -105,7 +87,7 @@ mod tests {
     use super::*;
 
     fn if_match(value: &str) -> Result<Precondition, BadHeader> {
-        Precondition::of(&TestRequest::default().insert_header((IF_MATCH, value)).to_http_request())
+        precondition(&TestRequest::default().insert_header((IF_MATCH, value)).to_http_request())
     }
 
     #[test]

@@ -19,10 +19,10 @@ use uuid::Uuid;
 use super::errors;
 use super::problem::Problem;
 use crate::app::App;
-use crate::dispatch::{CommandContext, IdempotentRequest, Scope, Wait};
+use crate::dispatch::{CommandContext, IdempotentRequest, Precondition, Scope, Wait};
 use crate::http::body;
-use crate::http::conditional::{self, Precondition};
-use crate::http::idempotency::IdempotencyKey;
+use crate::http::conditional;
+use crate::http::idempotency;
 use crate::http::query::Query;
 use crate::http::request_id;
 use crate::identity::{Action, Principal};
@@ -90,7 +90,7 @@ impl<O> Call<O> {
 
     /// The version that the client wants to change.
     pub fn precondition(&self) -> Result<Precondition, Problem> {
-        Ok(Precondition::of(&self.request)?)
+        Ok(conditional::precondition(&self.request)?)
     }
 
     /// The whole body, up to the configured limit.
@@ -123,7 +123,7 @@ impl<O> Call<O> {
         let status = if wait == Wait::No { StatusCode::ACCEPTED } else { status };
         let actor = self.principal.id();
         let idempotency = if self.request.method() == actix_web::http::Method::POST {
-            IdempotencyKey::of(&self.request, &actor, body)?
+            idempotency::key_of(&self.request, &actor, body)?
         } else {
             None
         };

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tenure::app::Application;
+use tenure::application::Application;
 use tenure::config::Config;
 use tenure::identity::{DevelopmentKey, Role, TokenRequest};
 use tenure_aggregates::TenantId;
@@ -54,6 +54,19 @@ macro_rules! on_each_engine {
     };
 }
 pub(crate) use on_each_engine;
+
+/// Makes each function, which takes the engine that it starts its service on, a test on both.
+macro_rules! for_each_engine {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name($crate::service::Engine::Sqlite).await })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name($crate::service::Engine::Postgres).await })*
+        }
+    };
+}
+pub(crate) use for_each_engine;
 
 /// What outlives a restart: the data directory and the database.
 pub struct Storage {

@@ -1,0 +1,157 @@
+//! The whole service, put together: log, views, gate, identity, dispatcher, scheduler and the HTTP server.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App as HttpApp, HttpServer};
+use anyhow::Context;
+use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
+use tenure_projections::{Views, ViewsConfig, tenants};
+
+use crate::app::App;
+use crate::config::{Config, Mode};
+use crate::dispatch::{Dispatcher, Settings};
+use crate::http::{request_id, tls};
+use crate::identity::{Gate, GateStart, Identity, Standing};
+use crate::scheduler::Scheduler;
+use crate::{bootstrap, control, health, native};
+
+/// A service that is ready to run: it listens, but answers nobody before [`Application::run`].
+pub struct Application {
+    server: Server,
+    control: Option<Server>,
+    address: SocketAddr,
+    app: Data<App>,
+    scheduler: Scheduler,
+    shutdown: Duration,
+}
+
+impl Application {
+    /// Opens everything that `config` names, makes the MSPs of a first start and binds the listener. Port 0 binds a
+    /// free port, see [`Application::address`].
+    ///
+    /// # Errors
+    /// Says which part can't be opened, and why.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        let log = open_log(config).await?;
+        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone())
+            .await
+            .context("the views can't be opened")?;
+        views.start();
+        let gate = open_gate(&log, &views).await?;
+        let identity = Identity::open(config, gate.clone()).await?;
+        let settings = Settings {
+            retention: config.retention,
+            release_short_codes: config.release_short_codes,
+            wait_for_views: config.view_wait,
+        };
+        let dispatcher = Dispatcher::new(log.clone(), views.clone(), gate, settings);
+        bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
+        let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
+
+        let app = Data::new(App {
+            log,
+            views,
+            identity,
+            dispatcher,
+            clock: config.clock(),
+            body_limit_bytes: config.body_limit_bytes,
+        });
+        let listener =
+            TcpListener::bind(config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let server = serve(config, &app, listener)?;
+        let control = match &config.engine {
+            // Only this process may write the embedded engine's files: the command line asks it.
+            EngineConfig::Sqlite { .. } => Some(control::serve(&config.data_dir, &app)?),
+            EngineConfig::Postgres { .. } => None,
+        };
+        Ok(Self { server, control, address, app, scheduler, shutdown: config.shutdown })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves; then answers what was accepted and closes everything, within the configured time.
+    ///
+    /// # Errors
+    /// The HTTP server failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let handles: Vec<ServerHandle> =
+            std::iter::once(self.server.handle()).chain(self.control.as_ref().map(Server::handle)).collect();
+        let control = async {
+            match self.control {
+                Some(server) => server.await,
+                None => Ok(()),
+            }
+        };
+        let servers = async { tokio::try_join!(self.server, control) };
+        tokio::pin!(servers);
+        let result = tokio::select! {
+            result = &mut servers => result.map(|_| ()),
+            () = stop => {
+                tracing::info!("stopping");
+                let stopped = futures::future::join_all(handles.iter().map(|handle| handle.stop(true)));
+                let (_, result) = tokio::join!(stopped, servers);
+                result.map(|_| ())
+            }
+        };
+        self.scheduler.stop().await;
+        let closed = async {
+            self.app.log.shutdown().await;
+            self.app.views.shutdown().await;
+        };
+        if tokio::time::timeout(self.shutdown, closed).await.is_err() {
+            tracing::warn!("gave up waiting for the log and the views to close");
+        }
+        Ok(result?)
+    }
+}
+
+async fn open_log(config: &Config) -> anyhow::Result<EventLog> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("the data directory {} can't be made", config.data_dir.display()))?;
+    let master_key = MasterKey::load_or_create(&config.master_key_path())?;
+    if config.mode == Mode::Development {
+        EventLog::migrate(&config.engine).await.context("the database can't be migrated")?;
+    }
+    let log = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    EventLog::open(log).await.context("the log can't be opened")
+}
+
+async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
+    let stages = tenants::stages(views).await.context("the gate can't read the views")?;
+    let tenants = stages
+        .tenants
+        .into_iter()
+        .map(|tenant| (tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }))
+        .collect();
+    let start = GateStart { position: stages.position, tenants };
+    Gate::start(log.clone(), start).await.context("the gate can't read the log")
+}
+
+fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Result<Server> {
+    let app = app.clone();
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .app_data(app.clone())
+            .wrap(from_fn(request_id::assign))
+            .configure(health::routes)
+            .configure(native::routes)
+            .default_service(web::to(native::nothing_here))
+    })
+    .disable_signals()
+    .server_hostname("tenure")
+    .shutdown_timeout(config.shutdown.as_secs());
+    let server = match &config.tls {
+        None => server.listen(listener)?,
+        Some(files) => server.listen_rustls_0_23(listener, tls::server_config(&files.certificate, &files.key)?)?,
+    };
+    Ok(server.run())
+}
