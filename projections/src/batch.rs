@@ -135,6 +135,16 @@ impl Session {
         each!(Session, self, session => session.query(sql, params).await)
     }
 
+    /// Inside a transaction: its commit outlives a crash of the database. Batches need not, since they can be applied
+    /// again; a generation that was swapped in must, since its predecessor goes.
+    pub async fn make_durable(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(session) => session.make_durable().await,
+            // The database lives in this process: nobody remembers more than the file holds.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Makes the transaction's changes visible to everybody.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         each!(Session, self, session => session.commit().await)

@@ -82,6 +82,7 @@ async fn create(session: &mut Session, view: View) -> Result<u32, StoreError> {
     let sql = "insert into {checkpoints} (name, position) values ($1, 0)";
     session.query(sql, vec![checkpoint_name(view, generation).into()]).await?;
     session.create_tables(view.tables(), generation).await?;
+    session.make_durable().await?;
     Ok(generation)
 }
 
@@ -143,6 +144,7 @@ pub(crate) async fn point_to(session: &mut Session, view: View, old: u32, new: u
     let sql = "update {pointers} set generation = $1 where view_name = $2 and version = $3";
     let version = i64::from(view.version()).into();
     session.query(sql, vec![i64::from(new).into(), view.name().into(), version]).await?;
+    session.make_durable().await?;
     retire(session, view.name(), old, now).await
 }
 

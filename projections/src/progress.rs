@@ -24,6 +24,9 @@ struct Lane {
 
 type Lanes = [Lane; View::ALL.len()];
 
+/// Generation and position of each view at one moment.
+pub(crate) struct Known([(u32, Position); View::ALL.len()]);
+
 /// Shared by the projector, which writes it, and everybody else.
 pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
@@ -60,8 +63,13 @@ impl Progress {
         self.lanes.borrow()[view.index()].problem.clone()
     }
 
+    /// Where the live generations are known to be, to be told apart from what is found committed later.
+    pub fn known(&self) -> Known {
+        Known(self.lanes.borrow().each_ref().map(|lane| (lane.generation, lane.position)))
+    }
+
     /// Takes over committed checkpoints: the generation becomes what queries read before its position is known to be
-    /// passed. Neither ever falls.
+    /// passed. Neither falls here, since a look may be older than what is known by now.
     pub fn reached(&self, checkpoints: &[Checkpoint]) {
         self.lanes.send_if_modified(|lanes| {
             let mut moved = false;
@@ -81,6 +89,25 @@ impl Progress {
             }
             moved
         });
+    }
+
+    /// Takes back what a crash of the database undid: the last commits are not flushed one by one. `known` was asked for
+    /// before the checkpoints were, so whatever of it is not committed is lost. Answers the views that fell back.
+    pub fn fell_back(&self, known: &Known, committed: &[Checkpoint]) -> Vec<View> {
+        let is_lost = |checkpoint: &&Checkpoint| {
+            let (generation, position) = known.0[checkpoint.view.index()];
+            checkpoint.generation < generation || checkpoint.position < position
+        };
+        let lost: Vec<&Checkpoint> = committed.iter().filter(is_lost).collect();
+        if !lost.is_empty() {
+            self.lanes.send_modify(|lanes| {
+                for checkpoint in &lost {
+                    let lane = &mut lanes[checkpoint.view.index()];
+                    (lane.generation, lane.position) = (checkpoint.generation, checkpoint.position);
+                }
+            });
+        }
+        lost.into_iter().map(|checkpoint| checkpoint.view).collect()
     }
 
     /// The view stands still.

@@ -167,9 +167,13 @@ impl Projector {
     }
 
     async fn attempt(&mut self, views: &[View], limit: usize) -> Result<Round, Failure> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.shared.store.session().await?,
+        let mut session = if let Some(session) = self.session.take() {
+            session
+        } else {
+            let session = self.shared.store.session().await?;
+            // The database may have crashed meanwhile.
+            self.follow().await?;
+            session
         };
         let done = self.transact(&mut session, views, limit).await;
         if done.is_err() {
@@ -247,9 +251,15 @@ impl Projector {
         }
     }
 
-    /// Looks at what other instances committed.
+    /// Looks at what is committed: other instances may have gone on, and a crash of the database may have undone the
+    /// last batches. Those are applied again.
     async fn follow(&mut self) -> Result<(), Failure> {
+        let known = self.shared.progress.known();
         let committed = generation::committed(&self.shared.store).await?;
+        for view in self.shared.progress.fell_back(&known, &committed) {
+            tracing::warn!(view = view.name(), "the database lost the view's last batches: applying them again");
+            self.lanes[view.index()] = Lane { rows: None, retry: None };
+        }
         self.shared.progress.reached(&committed);
         for checkpoint in committed {
             // Somebody got past what stops us.

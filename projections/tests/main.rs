@@ -31,6 +31,7 @@ mod deadlines;
 mod deployment;
 mod directory;
 mod failures;
+mod killed_server;
 mod rebuilds;
 mod several_instances;
 mod tables;

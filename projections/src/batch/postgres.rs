@@ -167,6 +167,10 @@ impl Session {
         self.run_plain(&create_statements(tables, generation), None).await.map(drop)
     }
 
+    pub async fn make_durable(&mut self) -> Result<(), StoreError> {
+        self.run_plain("set local synchronous_commit = on", None).await.map(drop)
+    }
+
     pub async fn query(&mut self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
         let sql = qualify(sql);
         self.run(bind(&sql, params)).await?.iter().map(cells).collect()
