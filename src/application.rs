@@ -19,6 +19,9 @@ use crate::identity::{Gate, GateStart, Identity, Standing};
 use crate::scheduler::Scheduler;
 use crate::{bootstrap, control, health, native};
 
+/// How long a connection stays open after an answer that came before the end of the request's body.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// A service that is ready to run: it listens, but answers nobody before [`Application::run`].
 pub struct Application {
     server: Server,
@@ -66,7 +69,7 @@ impl Application {
         let server = serve(config, &app, listener)?;
         let control = match &config.engine {
             // Only this process may write the embedded engine's files: the command line asks it.
-            EngineConfig::Sqlite { .. } => Some(control::serve(&config.data_dir, &app)?),
+            EngineConfig::Sqlite { .. } => Some(control::serve(config, &app)?),
             EngineConfig::Postgres { .. } => None,
         };
         Ok(Self { server, control, address, app, scheduler, shutdown: config.shutdown })
@@ -102,8 +105,8 @@ impl Application {
                 result.map(|_| ())
             }
         };
-        self.scheduler.stop().await;
         let closed = async {
+            self.scheduler.stop().await;
             self.app.log.shutdown().await;
             self.app.views.shutdown().await;
         };
@@ -147,6 +150,8 @@ fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Res
             .default_service(web::to(native::nothing_here))
     })
     .disable_signals()
+    // Who is refused before its body is read gets the time to read why.
+    .client_disconnect_timeout(LINGER)
     .server_hostname("tenure")
     .shutdown_timeout(config.shutdown.as_secs());
     let server = match &config.tls {

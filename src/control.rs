@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tenure_projections::{ProjectionState, Views};
 
 use crate::app::App;
+use crate::config::Config;
 
 /// One line of `tenure projections list`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,8 +39,8 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The socket can't be made, for example because the path is longer than a socket's may be (107 bytes).
-pub fn serve(data_dir: &Path, app: &Data<App>) -> anyhow::Result<Server> {
-    let path = socket_path(data_dir);
+pub fn serve(config: &Config, app: &Data<App>) -> anyhow::Result<Server> {
+    let path = socket_path(&config.data_dir);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("{} is in the way", path.display()));
@@ -55,6 +56,7 @@ pub fn serve(data_dir: &Path, app: &Data<App>) -> anyhow::Result<Server> {
     })
     .workers(1)
     .disable_signals()
+    .shutdown_timeout(config.shutdown.as_secs())
     .bind_uds(&path)
     .with_context(|| format!("can't listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;

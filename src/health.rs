@@ -1,11 +1,12 @@
 //! `/health/live` and `/health/ready`: for those who run the service, not for its users. No token, no personal data.
 
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use serde::Serialize;
 use tenure_event_log::Position;
 
 use crate::app::App;
+use crate::native::{at, reading};
 
 /// What the service can do right now.
 #[derive(Debug, Serialize)]
@@ -65,7 +66,9 @@ pub struct StoppedAt {
 
 /// Adds the routes.
 pub fn routes(config: &mut ServiceConfig) {
-    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config
+        .service(at("/health/live", "GET, HEAD").route(reading().to(live)))
+        .service(at("/health/ready", "GET, HEAD").route(reading().to(ready)));
 }
 
 async fn live() -> impl Responder {

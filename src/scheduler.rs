@@ -21,8 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Deadlines that are taken at once, and commands of them that are under way together.
 const DEADLINES_PER_LOOK: u32 = 500;
 const TOGETHER: usize = 64;
-/// A month counts as over this much later, so that no instance's clock still appends to it (they may differ by 2 s).
-const GRACE: TimeDelta = TimeDelta::seconds(5);
+/// A month counts as over this much later: instances' clocks may differ by 2 s, and an append that was stamped in the month
+/// may have waited for the log's head for 10 s.
+const GRACE: TimeDelta = TimeDelta::seconds(20);
 /// How long the views may take to pass the log's head before the scheduler looks again.
 const VIEWS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -49,7 +50,12 @@ impl Scheduler {
         let task = tokio::spawn(async move {
             let work = Work { dispatcher, views, clock };
             loop {
-                let more = work.look().await.unwrap_or_else(|interrupted| {
+                // Nothing is lost by breaking off: commands under way go on in tasks of their own.
+                let looked = tokio::select! {
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                    looked = work.look() => looked,
+                };
+                let more = looked.unwrap_or_else(|interrupted| {
                     tracing::warn!(error = %interrupted, "deadlines are looked at again later");
                     false
                 });
@@ -63,7 +69,7 @@ impl Scheduler {
         Self { stop, task }
     }
 
-    /// Lets the command under way finish, and ends.
+    /// Ends the watching; a command under way is finished by the dispatcher.
     pub async fn stop(self) {
         let _nobody_listens = self.stop.send(true);
         let _panicked = self.task.await;
@@ -87,6 +93,7 @@ impl Work {
         // Month-end counts are those of the views: let them see everything that was recorded in the month.
         let head = self.dispatcher.head().await?;
         if !self.views.wait_for(head, VIEWS_WITHIN).await {
+            tracing::warn!(due = due.len(), "deadlines wait for views that are behind or stopped");
             return Ok(false);
         }
         let done: Vec<_> =

@@ -20,4 +20,5 @@ mod poison;
 mod scheduler;
 mod seed;
 mod service;
+mod several_instances;
 mod tls;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::Connection;
+use tenure::identity::Role;
 
 use crate::service::{Answer, Engine, Service, Storage, eventually};
 
@@ -17,7 +18,7 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
     let url = storage.database_url().unwrap().to_owned();
     let service = Service::start_with(storage, &[("TENURE_VIEW_WAIT_MS", "300")]);
     let id = service.tenant("acme").await;
-    service.tenant("contoso").await;
+    let bystander = service.tenant("contoso").await;
 
     let mut database = sqlx::PgConnection::connect(&url).await.unwrap();
     let poison = "with head as (update log_head set position = position + 1 returning position, recorded_at) \
@@ -39,6 +40,14 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
         status == 503 && named
     })
     .await;
+
+    // This tenant's people are turned away, nobody else's.
+    let me = async |tenant| {
+        let token = service.token_of(Role::PrimeAdmin, tenant);
+        Answer::of(service.request("GET", "/api/v1/me").bearer_auth(token)).await
+    };
+    me(id).await.expect_problem(503, "gate-stale");
+    me(bystander).await.expect(200);
 
     let body = json!({"shortCode": "later", "displayName": "L", "contactEmail": "l@acme.example"});
     let made = service.post("/api/v1/msp/tenants", &body).await;

@@ -1,6 +1,8 @@
 //! What happens when its time has come: deletion after the retention, usage at the end of each month. The clock is moved
 //! by restarting the service with another `TENURE_CLOCK_OFFSET`.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::{Value, json};
 use tenure::identity::Role;
@@ -11,7 +13,7 @@ fn at(year: i32, month: u32, day: u32, hour: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, hour, 0, 0).unwrap()
 }
 
-fn start_at(storage: Storage, moment: DateTime<Utc>) -> Service {
+fn start_at(storage: impl Into<Arc<Storage>>, moment: DateTime<Utc>) -> Service {
     let offset = format!("{}s", (moment - Utc::now()).num_seconds());
     Service::start_with(storage, &[("TENURE_CLOCK_OFFSET", &offset)])
 }
@@ -21,7 +23,7 @@ async fn events_of(service: &Service, id: &str, kind: &str) -> Vec<Value> {
     events.as_array().unwrap().clone()
 }
 
-async fn deprovisioned_at_noon(storage: Storage) -> (Storage, String) {
+async fn deprovisioned_at_noon(storage: Storage) -> (Arc<Storage>, String) {
     let service = start_at(storage, at(2026, 3, 10, 12));
     let id = service.tenant("acme").await.to_string();
     let body = json!({"confirmShortCode": "acme"});

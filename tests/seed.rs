@@ -91,7 +91,9 @@ async fn every_line_of_the_seed_answers(engine: Engine) {
     let mut fields: Vec<_> = ["tenantId", "shortCode", "displayName", "status", "createdUtc"].to_vec();
     assert!(fields.iter().all(|field| all[0][field].is_string()), "{}", all[0]);
     assert_eq!(all[0]["shortCode"], "acme-corp", "the newest comes first, as in the document's example");
-    assert!(of("status=active").answer.as_array().unwrap().iter().all(|tenant| tenant["status"] == "active"));
+    let active = of("status=active").answer.as_array().unwrap();
+    assert_eq!(active.len(), 31);
+    assert!(active.iter().all(|tenant| tenant["status"] == "active"));
     assert_eq!(of("pageSize=25&page=2").answer.as_array().unwrap().len(), 6);
 
     let detail = &answers.iter().find(|answer| answer.line.contains("/tenants/$TENANT_ID\"")).unwrap().answer;
@@ -117,6 +119,10 @@ async fn every_line_of_the_seed_answers(engine: Engine) {
     let of_tenant = of("$TENANT_ID/billing-events").answer.as_array().unwrap();
     let types: Vec<_> = of_tenant.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["tenant.provisioned", "tenant.suspended", "tenant.reinstated", "tenant.deprovisioned"]);
+    assert_eq!(of_tenant[0]["shortCode"], "acme-corp");
+    assert_eq!(of_tenant[1]["reason"], Value::Null, "the document's line gives none");
+    assert_eq!(of_tenant[3]["retentionEndsUtc"], leaving["retentionEndsUtc"]);
+    assert!(of_tenant.iter().all(|event| event["tenantId"] == id && event["occurredUtc"].is_string()));
     assert_eq!(of("msp/billing-events").answer.as_array().unwrap().len(), 31 + 3);
 }
 

@@ -37,6 +37,9 @@ use stripes::Stripes;
 const DECIDE_AGAIN_FOR: Duration = Duration::from_secs(2);
 /// How long a client waits for an append whose answer was lost, before it is told that the outcome is not known.
 const APPENDED_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer waits for the gate: longer than the gate trusts what it read (1 s). A gate that has not passed the
+/// command by then turns tenants' people away, so that a suspension is in force when it is answered.
+const GATE_WITHIN: Duration = Duration::from_millis(1_500);
 /// Tenants whose folded state is kept in memory.
 const CACHED_TENANTS: u64 = 10_000;
 
@@ -58,7 +61,7 @@ pub struct Outcome {
     pub tenant: Folded<Tenant>,
     /// Which tenant.
     pub tenant_id: TenantId,
-    /// Position of the command's last event; `None` if nothing changed, or on a repeat.
+    /// Position of the command's last event, on a repeat one after it; `None` if nothing changed.
     pub position: Option<Position>,
     /// Time for which the answer is rendered: that of the command.
     pub at: DateTime<Utc>,
@@ -148,10 +151,9 @@ impl Inner {
 
     /// Waits, bounded, until this instance's gate and (if the caller wants to) its views have passed `position`.
     async fn settle(&self, position: Position, wait: Wait) -> bool {
-        let limit = self.settings.wait_for_views;
-        let gate = self.gate.wait_for(position, limit);
+        let gate = self.gate.wait_for(position, GATE_WITHIN);
         match wait {
-            Wait::ForViews => tokio::join!(gate, self.views.wait_for(position, limit)).1,
+            Wait::ForViews => tokio::join!(gate, self.views.wait_for(position, self.settings.wait_for_views)).1,
             Wait::No => {
                 gate.await;
                 false

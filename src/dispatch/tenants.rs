@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::SerializedEvent;
-use tenure_aggregates::tenant::{Command, Event, Tenant, TenantKind};
+use tenure_aggregates::tenant::{Command, Event, Stage, Tenant, TenantKind};
 use tenure_aggregates::{Folded, Replay, TenantId, decode, fold};
 use tenure_event_log::{IdempotencyRecord, Position};
 
 use super::changes::Changes;
 use super::{
-    CommandContext, CommandError, DECIDE_AGAIN_FOR, Dispatcher, IdempotentRequest, Inner, Outcome, Precondition,
+    CommandContext, CommandError, DECIDE_AGAIN_FOR, Dispatcher, IdempotentRequest, Inner, Outcome, Precondition, Wait,
 };
 
 /// Whose tenants a caller may see. Every other tenant is absent to it.
@@ -95,8 +95,9 @@ impl Inner {
         context: &CommandContext,
         make: &(impl Fn(DateTime<Utc>) -> Command + Sync),
     ) -> Result<Committed, CommandError> {
-        let _turn = self.stripes.lock(id.as_uuid()).await;
         let began = Instant::now();
+        let turn = tokio::time::timeout(DECIDE_AGAIN_FOR, self.stripes.lock(id.as_uuid())).await;
+        let _turn = turn.map_err(|_| CommandError::Busy)?;
         let mut cached = self.tenants.get(&id);
         loop {
             let is_cached = cached.is_some();
@@ -108,7 +109,13 @@ impl Inner {
             match decided {
                 Ok(Committed { position: None, .. }) if is_cached => {}
                 Ok(committed) => {
-                    self.tenants.insert(id, Arc::new(committed.tenant.clone()));
+                    match committed.tenant.state.stage() {
+                        // What was erased is not kept here either.
+                        Stage::Deleted => self.tenants.invalidate(&id),
+                        Stage::Unprovisioned | Stage::Active | Stage::Suspended | Stage::Deprovisioning => {
+                            self.tenants.insert(id, Arc::new(committed.tenant.clone()));
+                        }
+                    }
                     return Ok(committed);
                 }
                 Err(error) if is_cached && error.is_judgement() => {}
@@ -162,7 +169,7 @@ impl Inner {
     ) -> Result<Outcome, CommandError> {
         let committed = match decided {
             Ok(committed) => committed,
-            Err(error) => return self.first_answer(scope, context.idempotency.as_ref(), error).await,
+            Err(error) => return self.first_answer(scope, context, error).await,
         };
         let in_views = match committed.position {
             Some(position) => self.settle(position, context.wait).await,
@@ -181,20 +188,28 @@ impl Inner {
     async fn first_answer(
         &self,
         scope: Scope,
-        request: Option<&IdempotentRequest>,
+        context: &CommandContext,
         error: CommandError,
     ) -> Result<Outcome, CommandError> {
-        let Some(request) = request.filter(|_| error.yields_to_repeat()) else { return Err(error) };
+        let Some(request) = context.idempotency.as_ref().filter(|_| error.yields_to_repeat()) else {
+            return Err(error);
+        };
         let record = self.log.idempotency(&request.key.principal, &request.key.key).await?;
         let Some(record) = record else { return Err(error) };
         if record.request_hash != request.key.request_hash {
             return Err(CommandError::KeyReused);
         }
-        self.render_again(scope, &record).await
+        self.render_again(scope, &record, context.wait).await
     }
 
-    /// Folds the stream to where the first answer saw it.
-    async fn render_again(&self, scope: Scope, record: &IdempotencyRecord) -> Result<Outcome, CommandError> {
+    /// Folds the stream to where the first answer saw it. Whoever repeats a request, here or on another instance, may rely
+    /// on what was done as if it had come first: so gate and views are waited for as well.
+    async fn render_again(
+        &self,
+        scope: Scope,
+        record: &IdempotencyRecord,
+        wait: Wait,
+    ) -> Result<Outcome, CommandError> {
         let id = &record.stream.aggregate_id;
         let tenant_id: TenantId = id.parse().map_err(|_| CommandError::Defect(format!("no tenant's stream: {id}")))?;
         let mut events = self.log.load::<Replay<Tenant>>(id).await?;
@@ -208,7 +223,11 @@ impl Inner {
             Some(event) => time_of(event)?,
             None => self.log.clock().now(),
         };
-        Ok(Outcome { tenant, tenant_id, position: None, at, in_views: true, first_status: Some(record.status) })
+        // The command stands somewhere before the head.
+        let head = self.log.head().await?;
+        let in_views = self.settle(head, wait).await;
+        let first_status = Some(record.status);
+        Ok(Outcome { tenant, tenant_id, position: Some(head), at, in_views, first_status })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads a JSON body strictly: bounded, UTF-8, no U+0000, no unknown field, and an error that points to the place.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, BytesMut, Payload};
@@ -8,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 /// How much of an oversize body is read and thrown away, so that the client gets to read the answer.
 const DRAIN_LIMIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a client may take to send a body.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a body can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +27,7 @@ pub enum BadBody {
     #[error("the content type is not application/json")]
     UnsupportedMediaType,
     /// The connection broke off before the body's end.
-    #[error("the body broke off")]
+    #[error("the body broke off, or did not arrive in time")]
     Incomplete,
     /// Not JSON at all.
     #[error("the body is not valid JSON: {reason}")]
@@ -45,12 +50,16 @@ pub enum BadBody {
 /// # Errors
 /// [`BadBody::TooLarge`] and [`BadBody::Incomplete`].
 pub async fn read(payload: &mut Payload, limit_bytes: usize) -> Result<Bytes, BadBody> {
+    tokio::time::timeout(ARRIVES_WITHIN, collect(payload, limit_bytes)).await.unwrap_or(Err(BadBody::Incomplete))
+}
+
+async fn collect(payload: &mut Payload, limit_bytes: usize) -> Result<Bytes, BadBody> {
     let mut body = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| BadBody::Incomplete)?;
         seen += chunk.len();
-        if seen > DRAIN_LIMIT_BYTES {
+        if seen > limit_bytes.max(DRAIN_LIMIT_BYTES) {
             break;
         }
         if seen <= limit_bytes {

@@ -23,8 +23,6 @@ use super::denied::Denied;
 use super::policy::Resource;
 use standing::Tenants;
 
-pub use standing::Unreadable;
-
 /// For how long what was read counts as the present.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -52,9 +50,6 @@ pub enum GateError {
     /// The log can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The log holds an event about a tenant that this release can't read.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
 }
 
 /// Which tenants may be used. Clones share everything; the last one to go ends the following.
@@ -112,6 +107,9 @@ impl Gate {
         match standing.kind {
             TenantKind::Msp => usable(standing.stage)?,
             TenantKind::Customer { .. } if !fresh => return Err(Denied::GateStale),
+            TenantKind::Customer { msp } if tenants.is_undecidable(tenant) || tenants.is_undecidable(msp) => {
+                return Err(Denied::GateStale);
+            }
             TenantKind::Customer { msp } => {
                 usable(standing.stage)?;
                 usable(tenants.get(msp).map_or(Stage::Unprovisioned, |msp| msp.stage))?;

@@ -11,7 +11,7 @@ pub mod system;
 pub mod tenants;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource};
+use actix_web::{HttpResponse, Resource, Route, guard};
 
 use problem::Problem;
 use tenants::{deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
@@ -21,13 +21,13 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(
         web::scope("/api/v1")
             .service(
-                at("/msp/tenants", "GET, POST")
-                    .route(web::get().to(list::list))
+                at("/msp/tenants", "GET, HEAD, POST")
+                    .route(reading().to(list::list))
                     .route(web::post().to(provision::provision)),
             )
             .service(
-                at("/msp/tenants/{tenantId}", "GET, PATCH")
-                    .route(web::get().to(detail::detail))
+                at("/msp/tenants/{tenantId}", "GET, HEAD, PATCH")
+                    .route(reading().to(detail::detail))
                     .route(web::patch().to(update::update)),
             )
             .service(at("/msp/tenants/{tenantId}/suspend", "POST").route(web::post().to(suspend::suspend)))
@@ -35,18 +35,23 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(at("/msp/tenants/{tenantId}/deprovision", "POST").route(web::post().to(deprovision::deprovision)))
             .service(at("/msp/tenants/{tenantId}/restore", "POST").route(web::post().to(restore::restore)))
             .service(at("/msp/tenants/{tenantId}/usage", "PUT").route(web::put().to(usage::report)))
-            .service(at("/msp/tenants/{tenantId}/billing-events", "GET").route(web::get().to(billing::of_tenant)))
-            .service(at("/msp/billing-events", "GET").route(web::get().to(billing::of_msp)))
-            .service(at("/me", "GET").route(web::get().to(me::me)))
-            .service(at("/system/health/ping", "GET").route(web::get().to(system::ping))),
+            .service(at("/msp/tenants/{tenantId}/billing-events", "GET, HEAD").route(reading().to(billing::of_tenant)))
+            .service(at("/msp/billing-events", "GET, HEAD").route(reading().to(billing::of_msp)))
+            .service(at("/me", "GET, HEAD").route(reading().to(me::me)))
+            .service(at("/system/health/ping", "GET, HEAD").route(reading().to(system::ping))),
     );
     config
-        .service(at("/openapi.json", "GET").route(web::get().to(openapi::document_json)))
-        .service(at("/docs", "GET").route(web::get().to(docs::page)));
+        .service(at("/openapi.json", "GET, HEAD").route(reading().to(openapi::document_json)))
+        .service(at("/docs", "GET, HEAD").route(reading().to(docs::page)));
+}
+
+/// A route for GET and, as RFC 9110 9.1 wants it, for HEAD: the server leaves the body out.
+pub fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A path; with another method than those in `methods` it answers 405.
-fn at(path: &str, methods: &'static str) -> Resource {
+pub fn at(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move {
         Err::<HttpResponse, Problem>(errors::method_not_allowed(methods))
     }))

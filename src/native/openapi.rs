@@ -44,18 +44,38 @@ impl Modify for Bearer {
     }
 }
 
+/// Answers that every operation with a body can give besides.
+const WITH_BODY: [(&str, &str); 5] = [
+    ("202", "Carried out; the views don't show it yet, or the caller would not wait. The body is that of the success"),
+    ("400", "The body, a header or a parameter is not valid"),
+    ("412", "`If-Match` names another version"),
+    ("413", "The body is too large"),
+    ("415", "The body is not JSON"),
+];
+
+/// Answers that every POST can give besides, because of its `Idempotency-Key`.
+const WITH_KEY: [(&str, &str); 2] = [
+    ("409", "Refused in the tenant's present state, or the same request is being answered right now"),
+    ("422", "The `Idempotency-Key` came with another request before"),
+];
+
 struct CommonAnswers;
 
 impl Modify for CommonAnswers {
     fn modify(&self, document: &mut Document) {
         for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch];
-            for operation in operations.into_iter().flatten() {
+            let operations = [
+                (&mut item.get, vec![("400", "A header or a parameter is not valid")]),
+                (&mut item.post, [&WITH_BODY[..], &WITH_KEY].concat()),
+                (&mut item.put, WITH_BODY.to_vec()),
+                (&mut item.patch, WITH_BODY.to_vec()),
+            ];
+            for (operation, besides) in operations {
                 // An operation of its own security needs no token.
-                if operation.security.is_some() {
+                let Some(operation) = operation.as_mut().filter(|operation| operation.security.is_none()) else {
                     continue;
-                }
-                for (status, description) in EVERYWHERE {
+                };
+                for (status, description) in EVERYWHERE.into_iter().chain(besides) {
                     let answer = ResponseBuilder::new().description(description).build();
                     operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
                 }

@@ -3,7 +3,7 @@
 mod answer;
 pub mod process;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use chrono::TimeDelta;
@@ -110,7 +110,7 @@ pub struct Service {
     token: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    storage: Option<Storage>,
+    storage: Option<Arc<Storage>>,
 }
 
 impl Service {
@@ -120,7 +120,8 @@ impl Service {
     }
 
     /// A service on this storage, with these settings besides the defaults, for example `TENURE_CLOCK_OFFSET`.
-    pub fn start_with(storage: Storage, settings: &[(&str, &str)]) -> Self {
+    pub fn start_with(storage: impl Into<Arc<Storage>>, settings: &[(&str, &str)]) -> Self {
+        let storage = storage.into();
         let mut variables = storage.variables();
         variables.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         // A later setting replaces an earlier one of the same name.
@@ -162,7 +163,7 @@ impl Service {
     }
 
     /// Stops the service in order; its storage stays.
-    pub fn stop(mut self) -> Storage {
+    pub fn stop(mut self) -> Arc<Storage> {
         self.end();
         self.storage.take().unwrap()
     }

@@ -26,18 +26,17 @@ impl Inner {
         let after = *self.position.borrow();
         let events = self.log.read(after, PAGE).await?;
         let at_end = events.len() < PAGE;
-        let mut deleted = Vec::new();
         for event in events {
             let (tenant, position) = (event.tenant_id, event.position);
-            let applied = self.tenants.write().unwrap_or_else(PoisonError::into_inner).apply(event)?;
-            // What stands before an event that can't be read must be in effect all the same.
-            self.position.send_replace(position);
+            let applied = self.tenants.write().unwrap_or_else(PoisonError::into_inner).apply(event);
             if applied.deleted {
-                deleted.push(tenant);
+                self.log.forget_keys(tenant);
             }
-        }
-        for tenant in deleted {
-            self.log.forget_keys(tenant);
+            if let Some(unreadable) = applied.unreadable {
+                let error = &unreadable as &dyn std::error::Error;
+                tracing::error!(tenant.id = %tenant, error, "this tenant's people are turned away");
+            }
+            self.position.send_replace(position);
         }
         if at_end {
             let fresh_at = asked.saturating_duration_since(self.born).as_millis();

@@ -1,6 +1,6 @@
 //! What events mean to the gate: nothing but each tenant's place in the tree and its stage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tenure_aggregates::tenant::{Event, Stage, Tenant};
 use tenure_aggregates::{Decider, TenantId, decode, fold::Corruption};
@@ -8,8 +8,8 @@ use tenure_event_log::{Position, RecordedEvent};
 
 use super::Standing;
 
-/// An event about a tenant that this release can't read. A newer one may have written it: what it means for access is not
-/// guessed.
+/// An event about a tenant that this release can't read. A newer one may have written it: what it means for access to that
+/// tenant is not guessed, and nobody else is affected.
 #[derive(Debug, thiserror::Error)]
 #[error("event {event_type} at position {position} can't be read")]
 pub struct Unreadable {
@@ -20,51 +20,66 @@ pub struct Unreadable {
 }
 
 /// What an event did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Applied {
     /// The tenant's keys were destroyed.
     pub deleted: bool,
+    /// Nobody knows: the tenant is undecidable from here on.
+    pub unreadable: Option<Unreadable>,
 }
 
 /// Every tenant there ever was.
 #[derive(Debug, Default)]
 pub(super) struct Tenants {
     known: HashMap<TenantId, Standing>,
+    /// Tenants that something happened to which this release can't read.
+    undecidable: HashSet<TenantId>,
 }
 
 impl Tenants {
     pub fn new(tenants: Vec<(TenantId, Standing)>) -> Self {
-        Self { known: tenants.into_iter().collect() }
+        Self { known: tenants.into_iter().collect(), undecidable: HashSet::new() }
     }
 
     pub fn get(&self, tenant: TenantId) -> Option<Standing> {
         self.known.get(&tenant).copied()
     }
 
+    /// Whether the tenant's stage may be another one than the last that could be read.
+    pub fn is_undecidable(&self, tenant: TenantId) -> bool {
+        self.undecidable.contains(&tenant)
+    }
+
     /// Takes over what an event says. Streams of other aggregates say nothing to the gate.
-    pub fn apply(&mut self, event: RecordedEvent) -> Result<Applied, Unreadable> {
+    pub fn apply(&mut self, event: RecordedEvent) -> Applied {
         if event.stream.aggregate_type != Tenant::TYPE {
-            return Ok(Applied::default());
+            return Applied::default();
         }
         let tenant = TenantId::from_uuid(event.tenant_id);
-        let decoded = decode::<Tenant>(&event.event_type, &event.event_version, event.payload)
-            .map_err(|cause| Unreadable { position: event.position, event_type: event.event_type.clone(), cause })?;
+        let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, event.payload) {
+            Ok(decoded) => decoded,
+            Err(cause) => {
+                self.undecidable.insert(tenant);
+                let unreadable = Unreadable { position: event.position, event_type: event.event_type, cause };
+                return Applied { unreadable: Some(unreadable), deleted: false };
+            }
+        };
         let stage = match decoded {
             Event::Provisioned { account, .. } => {
                 self.known.insert(tenant, Standing { kind: account.kind, stage: Stage::Active });
-                return Ok(Applied::default());
+                return Applied::default();
             }
             Event::Suspended { .. } | Event::Restored { .. } => Stage::Suspended,
             Event::Reinstated { .. } => Stage::Active,
             Event::Deprovisioned { .. } => Stage::Deprovisioning,
             Event::Deleted { .. } => Stage::Deleted,
             Event::Updated { .. } | Event::UsageReported { .. } | Event::UsageMonthly { .. } => {
-                return Ok(Applied::default());
+                return Applied::default();
             }
         };
         if let Some(standing) = self.known.get_mut(&tenant) {
             standing.stage = stage;
         }
-        Ok(Applied { deleted: stage == Stage::Deleted })
+        Applied { deleted: stage == Stage::Deleted, unreadable: None }
     }
 }

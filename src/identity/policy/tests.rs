@@ -45,7 +45,7 @@ const MSP_TO_ITSELF: &[(Role, &[Action])] = &[
 ];
 
 /// What a customer's people may do to the customer, beside asking who they are.
-const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[(Role::Billing, &[Action::ReadBilling])];
+const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[];
 
 /// What anybody may do to tenants of others.
 const NOTHING: &[(Role, &[Action])] = &[];

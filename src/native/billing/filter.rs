@@ -32,8 +32,10 @@ impl Asked {
         {
             return Err(BadQuery::new("from", "must not be later than to"));
         }
-        let types = query.take::<String>("type", "a billing event's type")?.unwrap_or_default();
-        let types = types.split(',').filter(|name| !name.is_empty()).map(known_type).collect::<Result<_, _>>()?;
+        let types = match query.take::<String>("type", "a billing event's type")? {
+            Some(types) => types.split(',').map(known_type).collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
         let limit: Option<u32> = query.take("limit", "a number from 1 to 10000")?;
         if limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
             return Err(BadQuery::new("limit", "must be a number from 1 to 10000"));
@@ -110,6 +112,8 @@ mod tests {
             "to=%2B99999-01-01",
             "from=2026-05-01&to=2026-04-30",
             "type=tenant.exploded",
+            "type=",
+            "type=tenant.suspended,",
             "limit=0",
             "limit=10001",
             "after=-1",

@@ -183,14 +183,23 @@ impl TenantDetail {
 }
 
 /// The answer to a command: the tenant as the command left it.
-async fn answer(app: &App, outcome: Outcome, status: StatusCode, wait: Wait) -> Result<HttpResponse, Problem> {
-    let counts = tenants::counts(&app.views, outcome.tenant_id).await?;
+async fn answer(app: &App, mut outcome: Outcome, status: StatusCode, wait: Wait) -> Result<HttpResponse, Problem> {
+    let counts = match tenants::counts(&app.views, outcome.tenant_id).await {
+        Ok(counts) => counts,
+        // The command is committed: that the views can't be asked is no reason to call it refused.
+        Err(error) if outcome.position.is_some() => {
+            tracing::warn!(%error, "a command is answered without the views");
+            outcome.in_views = false;
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let seen = Seen {
         current_users: counts.as_ref().map_or(0, |counts| counts.current_users),
         // What changed nothing leaves the last activity where it was.
-        last_activity: match (&counts, outcome.position, outcome.first_status) {
-            (Some(counts), None, None) => counts.last_activity_at,
-            _ => outcome.at,
+        last_activity: match (&counts, outcome.position) {
+            (Some(counts), None) => counts.last_activity_at,
+            (_, Some(_)) | (None, None) => outcome.at,
         },
     };
     let body = TenantDetail::of(outcome.tenant_id, &outcome.tenant.state, &seen, outcome.at);

@@ -9,6 +9,7 @@ use tenure_aggregates::tenant::Command;
 use utoipa::ToSchema;
 
 use super::fields;
+use crate::dispatch::Wait;
 use crate::http::conditional::{POSITION, etag};
 use crate::identity::Action;
 use crate::native::call::{Call, Operation};
@@ -57,6 +58,7 @@ impl Usage {
     request_body(content = Usage, content_type = "application/json"),
     responses(
         (status = 204, description = "Taken over"),
+        (status = 202, description = "Taken over; the views don't show it yet"),
         (status = 400, description = "A count is missing or negative", body = ProblemSchema),
         (status = 404, description = "No such tenant here", body = ProblemSchema),
         (status = 409, description = "The tenant is not active", body = ProblemSchema),
@@ -68,11 +70,16 @@ pub async fn report(call: Call<ReportUsage>, payload: Payload) -> Result<HttpRes
     let body = call.read(payload).await?;
     let (resources, grants) = call.parse::<Usage>(&body)?.counts().map_err(errors::validation)?;
     let context = call.context(&body, StatusCode::NO_CONTENT, None)?;
+    let wait = context.wait;
     let command = move |at| Command::ReportUsage { resources, grants, at };
     let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
-    let mut response = HttpResponse::NoContent();
+    let behind = outcome.position.is_some() && !outcome.in_views;
+    let mut response = if behind { HttpResponse::Accepted() } else { HttpResponse::NoContent() };
     if let Some(position) = outcome.position {
         response.insert_header((POSITION, position.to_string()));
+    }
+    if wait == Wait::No {
+        response.insert_header(("preference-applied", "respond-async"));
     }
     Ok(response.insert_header((ETAG, etag(outcome.tenant.sequence))).finish())
 }
