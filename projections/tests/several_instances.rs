@@ -122,3 +122,24 @@ async fn a_projector_whose_connection_is_cut_goes_on() {
     }
     assert_eq!(dump(&deployment).await, live);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_whose_connections_are_cut_do_not_notice() {
+    let deployment = Deployment::postgres().await;
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    passed(&views, world.head).await;
+    for _ in 0..10 {
+        // All of the pool's connections have just been in use.
+        let find = || async { tenants::find(&views, world.msp, tenant).await.unwrap().unwrap() };
+        tokio::join!(find(), find(), find(), find());
+        deployment
+            .meddle(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tenure views' \
+                     and datname = current_database()",
+            )
+            .await;
+        tokio::join!(find(), find(), find(), find());
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Column as _, ConnectOptions, Executor, PgConnection, PgPool, Row, TypeInfo};
+use sqlx::{Column as _, ConnectOptions, Connection as _, Executor, PgConnection, PgPool, Row, TypeInfo};
 
 use super::{Cell, Cells, Change, StoreError, Table};
 use crate::generation::Checkpoint;
@@ -22,6 +22,9 @@ use statements::{begin_statement, create_statements, load_statement, qualify, wr
 /// A call that takes longer hangs; its connection is given up.
 const CALL_LIMIT: Duration = Duration::from_mins(1);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for longer is asked whether it still lives; a busy one need not be.
+const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 
 type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 type Answer = Result<Result<Vec<PgRow>, sqlx::Error>, tokio::time::error::Elapsed>;
@@ -51,11 +54,18 @@ impl Postgres {
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
+            ("jit", "off"),
         ]);
+        let reader =
+            options.options([("statement_timeout", "30s"), ("default_transaction_read_only", "on"), ("jit", "off")]);
         let readers = PgPoolOptions::new()
             .max_connections(readers.max(1))
             .acquire_timeout(CONNECT_LIMIT)
-            .connect_with(options.options([("statement_timeout", "30s"), ("default_transaction_read_only", "on")]))
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| {
+                Box::pin(async move { Ok(state.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok()) })
+            })
+            .connect_with(reader)
             .await
             .map_err(|error| store_error(error).0)?;
         Ok(Self { readers, projector: Arc::new(projector) })
@@ -63,8 +73,15 @@ impl Postgres {
 
     pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
         let sql = qualify(sql);
-        let rows = self.readers.fetch_all(bind(&sql, params)).await.map_err(|error| store_error(error).0)?;
-        rows.iter().map(cells).collect()
+        let mut answer = self.readers.fetch_all(bind(&sql, params.clone())).await;
+        // A pooled connection may have gone with the server; so may the others.
+        for _ in 0..self.readers.options().get_max_connections() {
+            if !answer.as_ref().is_err_and(is_stale_connection) {
+                break;
+            }
+            answer = self.readers.fetch_all(bind(&sql, params.clone())).await;
+        }
+        answer.map_err(|error| store_error(error).0)?.iter().map(cells).collect()
     }
 
     pub async fn session(&self) -> Result<Session, StoreError> {
@@ -208,6 +225,16 @@ fn cells(row: &PgRow) -> Result<Cells, StoreError> {
         })
         .collect::<Result<_, _>>()
         .map_err(StoreError::refused)
+}
+
+/// Whether a query failed because its connection was gone, so that another one may do better.
+fn is_stale_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(broken) => broken.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(raised) => raised.code().is_some_and(|code| code == "57P01" || code == "57P02"),
+        _ => false,
+    }
 }
 
 /// The error for our callers, and whether the connection can still be used.
