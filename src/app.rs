@@ -4,6 +4,7 @@ use tenure_event_log::{Clock, EventLog};
 use tenure_projections::Views;
 
 use crate::dispatch::Dispatcher;
+use crate::http::rate_limit::RateLimit;
 use crate::identity::Identity;
 
 /// What every handler gets to see.
@@ -18,6 +19,8 @@ pub struct App {
     pub dispatcher: Dispatcher,
     /// The service's clock.
     pub clock: Clock,
+    /// How many requests one principal may make.
+    pub rate_limit: RateLimit,
     /// The largest body that is read, in bytes.
     pub body_limit_bytes: usize,
 }

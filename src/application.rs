@@ -14,6 +14,7 @@ use tenure_projections::{Views, ViewsConfig, tenants};
 use crate::app::App;
 use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
+use crate::http::rate_limit::RateLimit;
 use crate::http::{request_id, tls};
 use crate::identity::{Gate, GateStart, Identity, Standing};
 use crate::scheduler::Scheduler;
@@ -61,6 +62,7 @@ impl Application {
             identity,
             dispatcher,
             clock: config.clock(),
+            rate_limit: RateLimit::per_minute(config.requests_per_minute),
             body_limit_bytes: config.body_limit_bytes,
         });
         let listener =

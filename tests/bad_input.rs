@@ -1,10 +1,11 @@
 //! Bad input gets a clear 4xx: never a panic, a 500 or a lost connection, and nothing half done.
 
 use serde_json::{Value, json};
+use tenure::identity::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::service::{Answer, Engine, Service, on_each_engine};
+use crate::service::{Answer, Engine, Service, Storage, on_each_engine};
 
 const TENANTS: &str = "/api/v1/msp/tenants";
 
@@ -178,6 +179,20 @@ async fn raw(service: &Service, request: &[u8]) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_told_when_to_come_back() {
+    let storage = Storage::new(Engine::Sqlite).await;
+    let service = Service::start_with(storage, &[("TENURE_REQUESTS_PER_MINUTE", "5")]);
+    for _ in 0..5 {
+        service.get("/api/v1/me").await.expect(200);
+    }
+    let refused = service.get("/api/v1/me").await;
+    refused.expect_problem(429, "too-many-requests");
+    assert!((1..=12).contains(&refused.header("retry-after").parse::<u32>().unwrap()), "{refused:?}");
+    let other = service.token_of(Role::Billing, service.config.default_msp().id);
+    Answer::of(service.request("GET", "/api/v1/me").bearer_auth(other)).await.expect(200);
 }
 
 #[tokio::test]

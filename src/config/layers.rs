@@ -26,7 +26,7 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 22] = [
+pub const SETTINGS: [(&str, Shown); 23] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
     ("data_dir", Shown::Whole),
@@ -44,6 +44,7 @@ pub const SETTINGS: [(&str, Shown); 22] = [
     ("retention_days", Shown::Whole),
     ("release_short_codes", Shown::Whole),
     ("body_limit_bytes", Shown::Whole),
+    ("requests_per_minute", Shown::Whole),
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
     ("kafka_brokers", Shown::Whole),

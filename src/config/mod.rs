@@ -105,6 +105,8 @@ pub struct Config {
     pub release_short_codes: bool,
     /// The largest request body, in bytes.
     pub body_limit_bytes: usize,
+    /// Requests that one principal may make in a minute on this instance; 0 for no limit.
+    pub requests_per_minute: u32,
     /// How long an answer waits for the views.
     pub view_wait: Duration,
     /// How long stopping may take.
@@ -146,6 +148,7 @@ impl Config {
             retention: layers.required("retention_days", "a whole number from 0 to 3650", values::retention)?,
             release_short_codes: layers.required("release_short_codes", "true or false", values::parsed)?,
             body_limit_bytes: values::number(&layers, "body_limit_bytes", 1_024..=16_777_216)?,
+            requests_per_minute: values::number(&layers, "requests_per_minute", 0..=10_000_000)?,
             view_wait: Duration::from_millis(values::number(&layers, "view_wait_ms", 0..=60_000)?),
             shutdown: Duration::from_secs(values::number(&layers, "shutdown_seconds", 0..=600)?),
             kafka_brokers: layers

@@ -5,5 +5,6 @@ pub mod body;
 pub mod conditional;
 pub mod idempotency;
 pub mod query;
+pub mod rate_limit;
 pub mod request_id;
 pub mod tls;

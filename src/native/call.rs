@@ -59,6 +59,7 @@ impl<O: Operation> FromRequest for Call<O> {
             let app = request.app_data::<Data<App>>().cloned().ok_or_else(errors::internal)?;
             let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
             let principal = app.identity.authenticate(header).await?;
+            app.rate_limit.count(&principal.id())?;
             app.identity.authorize(&principal, O::ACTION)?;
             Ok(Self { principal, app, request, operation: PhantomData })
         })

@@ -11,6 +11,7 @@ use crate::dispatch::CommandError;
 use crate::http::body::BadBody;
 use crate::http::conditional::BadHeader;
 use crate::http::query::BadQuery;
+use crate::http::rate_limit::TooMany;
 use crate::identity::{Answer, Denied};
 
 /// Seconds after which trying again makes sense where the service can't tell better.
@@ -170,6 +171,14 @@ impl From<Denied> for Problem {
             Answer::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, denied.code(), "Temporarily unavailable")
                 .retry_after(Denied::RETRY_AFTER_SECONDS),
         }
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(refused: TooMany) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
+            .detail(refused)
+            .retry_after(refused.retry_after_seconds)
     }
 }
 

@@ -9,9 +9,10 @@ use super::tenants::{self, deprovision, detail, list, provision, reinstate, rest
 use super::{billing, me, problem, system};
 
 /// Answers that every operation with a token can give.
-const EVERYWHERE: [(&str, &str); 4] = [
+const EVERYWHERE: [(&str, &str); 5] = [
     ("401", "The token is missing or not valid"),
     ("403", "The token's role may not do this, or its tenant is not active"),
+    ("429", "Too many requests; `Retry-After` says when the next one is possible"),
     ("500", "Internal error; the body carries only the request's id"),
     ("503", "Temporarily unavailable; `Retry-After` says when to try again"),
 ];
