@@ -1,7 +1,6 @@
 //! How far the views are, as this process knows it: what readers, waiters and the health page look at.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tenure_event_log::{EventLog, Position};
@@ -30,7 +29,7 @@ pub(crate) struct Known([(u32, Position); View::ALL.len()]);
 /// Shared by the projector, which writes it, and everybody else.
 pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
-    waiters: AtomicUsize,
+    waiters: watch::Sender<usize>,
     building: Mutex<Vec<ProjectionStatus>>,
 }
 
@@ -38,7 +37,7 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             lanes: watch::Sender::new(Lanes::default()),
-            waiters: AtomicUsize::new(0),
+            waiters: watch::Sender::new(0),
             building: Mutex::new(Vec::new()),
         }
     }
@@ -133,7 +132,13 @@ impl Progress {
 
     /// True while somebody waits.
     pub fn is_awaited(&self) -> bool {
-        self.waiters.load(Ordering::Relaxed) > 0
+        *self.waiters.borrow() > 0
+    }
+
+    /// Resolves as soon as somebody waits.
+    pub async fn awaited(&self) {
+        // The sender lives as long as this does.
+        let _ = self.waiters.subscribe().wait_for(|waiters| *waiters > 0).await;
     }
 
     /// Every generation, live ones first.
@@ -193,17 +198,17 @@ fn poisoned(lanes: &Lanes, position: Position) -> bool {
         .any(|problem| problem.kind == ProblemKind::Poison && problem.position.is_some_and(|stop| stop <= position))
 }
 
-struct Waiter<'a>(&'a AtomicUsize);
+struct Waiter<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waiter<'a> {
-    fn new(waiters: &'a AtomicUsize) -> Self {
-        waiters.fetch_add(1, Ordering::Relaxed);
+    fn new(waiters: &'a watch::Sender<usize>) -> Self {
+        waiters.send_modify(|waiters| *waiters += 1);
         Self(waiters)
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.send_modify(|waiters| *waiters -= 1);
     }
 }

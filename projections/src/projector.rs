@@ -91,8 +91,14 @@ impl Projector {
         match self.round(&due).await? {
             Round::Moved => Ok(()),
             Round::Busy => {
-                let hurried = self.shared.progress.is_awaited();
-                self.pause(if hurried { FOLLOW_HURRIED } else { FOLLOW }).await;
+                if self.shared.progress.is_awaited() {
+                    self.pause(FOLLOW_HURRIED).await;
+                } else {
+                    tokio::select! {
+                        () = self.pause(FOLLOW) => {}
+                        () = self.shared.progress.awaited() => {}
+                    }
+                }
                 self.follow().await
             }
         }
