@@ -107,6 +107,9 @@ create table fences (
 -- member 0 comes last: the position after which the events of all other members stand, in order and without a gap, and
 -- their time.
 --
+-- `p_now` is the writer's clock with its offset. Events get the later of it and the time of the last one; whether a
+-- record has expired is judged by `p_now` alone, as readers do.
+--
 -- Raises TN001 when `p_clock`, the writer's clock without its offset, is more than 2 s off ours; TN002 when the session
 -- is fenced. Nothing is written then.
 create function append_batch(
@@ -235,7 +238,7 @@ begin
                         request_hash = excluded.request_hash, aggregate_type = excluded.aggregate_type,
                         aggregate_id = excluded.aggregate_id, sequence = excluded.sequence,
                         status = excluded.status, expires_at = excluded.expires_at
-                    where o.expires_at <= stamp;
+                    where o.expires_at <= p_now;
                 get diagnostics changed = row_count;
                 if changed <> (select count(*) from unnest(i_member) i(member) where i.member <> all (skip)) then
                     raise exception using errcode = 'TN003', message = 'a request was repeated';
@@ -280,7 +283,7 @@ begin
                     union all
                     select i.member, 1, 'request_repeated', null, null, null, null, null
                     from unnest(i_member, i_principal, i_key) i(member, principal, key)
-                    join idempotency o on o.principal = i.principal and o.key = i.key and o.expires_at > stamp
+                    join idempotency o on o.principal = i.principal and o.key = i.key and o.expires_at > p_now
                     union all
                     select s.member, case when s.own then 2 else 3 end,
                         case when s.own then 'stream_moved' else 'guard_moved' end,
@@ -354,7 +357,7 @@ begin
     -- Twice as many expired records go as may come, so that the table stays as long as they are kept.
     if cardinality(i_member) > 0 then
         delete from idempotency where (principal, key) in (
-            select o.principal, o.key from idempotency o where o.expires_at <= stamp
+            select o.principal, o.key from idempotency o where o.expires_at <= p_now
             order by o.expires_at limit 2 * cardinality(i_member)
         );
     end if;

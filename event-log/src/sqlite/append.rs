@@ -22,10 +22,11 @@ pub(super) fn append_batch(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (before, last_recorded) = head(&transaction)?;
     let mut head = before;
+    // Whether a request has expired is not judged by it: where the clock went back, all new ones would have.
     let recorded_at = now.max(last_recorded);
     let mut answer = Vec::with_capacity(batch.len());
     for member in batch {
-        answer.push(match check::first_offence(&transaction, member, recorded_at)? {
+        answer.push(match check::first_offence(&transaction, member, now)? {
             None => {
                 let first = head.next();
                 head = write(&transaction, member, head, recorded_at)?;
@@ -38,7 +39,7 @@ pub(super) fn append_batch(
     if head == before {
         return Ok(answer);
     }
-    forget_expired(&transaction, batch, recorded_at)?;
+    forget_expired(&transaction, batch, now)?;
     transaction
         .prepare_cached("UPDATE log_head SET position = ?1, recorded_at = ?2")?
         .execute(params![head.get(), rows::micros(recorded_at)])?;

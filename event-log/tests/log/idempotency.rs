@@ -1,7 +1,7 @@
 //! The memory of answered requests.
 
 use chrono::TimeDelta;
-use tenure_event_log::{Clock, EventLog, LogConfig};
+use tenure_event_log::{AppendError, Clock, EventLog, IdempotencyRecord, Lane, LogConfig, Violation};
 
 use crate::bench::{Bench, append};
 use crate::facts::{self, request};
@@ -36,5 +36,26 @@ on_both_engines! {
         again.idempotency = Some(second.clone());
         append(&log, again).await;
         assert_eq!(log.idempotency(&first.principal, "once").await.unwrap(), Some(second));
+    }
+
+    async fn a_record_outlives_a_clock_that_went_back(bench: &Bench) {
+        let ahead = Clock::with_offset(TimeDelta::days(40));
+        let log = EventLog::open(LogConfig { clock: ahead, ..bench.config() }).await.unwrap();
+        append(&log, facts::anything()).await;
+        log.shutdown().await;
+
+        let log = bench.log().await;
+        let mut answered = facts::anything();
+        let record = request("once", &answered);
+        answered.idempotency = Some(record.clone());
+        append(&log, answered).await;
+        let mut another = facts::anything();
+        another.idempotency = Some(request("another", &another));
+        append(&log, another).await;
+        assert_eq!(log.idempotency(&record.principal, "once").await.unwrap(), Some(record.clone()));
+        let mut again = facts::anything();
+        again.idempotency = Some(IdempotencyRecord { status: 200, ..record });
+        let refused = log.append(again, Lane::Foreground).await;
+        assert!(matches!(refused, Err(AppendError::Violated(Violation::RequestRepeated))), "{refused:?}");
     }
 }
