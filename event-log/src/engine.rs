@@ -1,11 +1,11 @@
 //! The port behind which SQLite and PostgreSQL stand: what the log needs of a database, and nothing more.
 
-use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use uuid::Uuid;
 
 use crate::append::{Appended, Claim, IdempotencyRecord, LimitChange, StreamVersion, Violation};
+use crate::clock::Clock;
 use crate::event::{RecordedEvent, StreamId};
 use crate::position::Position;
 
@@ -109,10 +109,10 @@ macro_rules! each {
 }
 
 impl Engine {
-    /// Writes the batch in one transaction; offenders are left out and named. `now` is this process's clock, cut to
-    /// microseconds; `recorded_at` of the batch becomes the later of it and the head's last.
-    pub async fn append_batch(&self, batch: &[Prepared], now: DateTime<Utc>) -> Result<BatchAnswer, EngineError> {
-        each!(self, engine => engine.append_batch(batch, now).await)
+    /// Writes the batch in one transaction; offenders are left out and named. The clock is read when the engine is ready to
+    /// take the batch; `recorded_at` of the batch becomes the later of that and the head's last.
+    pub async fn append_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
+        each!(self, engine => engine.append_batch(batch, clock).await)
     }
 
     /// After a lost answer: which members are in the log, found by stream, sequence and their own command id, under the

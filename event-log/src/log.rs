@@ -68,7 +68,7 @@ impl EventLog {
         let engine = match &config.engine {
             EngineConfig::Sqlite { directory } => Engine::Sqlite(Sqlite::open(directory).await?),
             EngineConfig::Postgres { url, max_connections } => {
-                Engine::Postgres(Postgres::open(url.expose_secret(), *max_connections, config.clock).await?)
+                Engine::Postgres(Postgres::open(url.expose_secret(), *max_connections).await?)
             }
         };
         Self::assemble(engine, &config, true).await
@@ -84,7 +84,7 @@ impl EventLog {
         let engine = match &config.engine {
             EngineConfig::Sqlite { directory } => Engine::Sqlite(Sqlite::open_read_only(directory).await?),
             EngineConfig::Postgres { url, max_connections } => {
-                Engine::Postgres(Postgres::open_read_only(url.expose_secret(), *max_connections, config.clock).await?)
+                Engine::Postgres(Postgres::open_read_only(url.expose_secret(), *max_connections).await?)
             }
         };
         Self::assemble(engine, &config, false).await

@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::sync::Mutex;
 
-use crate::{Clock, OpenError};
+use crate::OpenError;
 use write::WriterSlot;
 
 pub(crate) use schema::migrate;
@@ -32,23 +32,22 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 pub(crate) struct Postgres {
     pool: PgPool,
     options: Arc<PgConnectOptions>,
-    clock: Clock,
     read_only: bool,
     writer: Arc<Mutex<WriterSlot>>,
 }
 
 impl Postgres {
     /// Connects and checks that the schema fits this release.
-    pub async fn open(url: &str, max_connections: u32, clock: Clock) -> Result<Self, OpenError> {
-        Self::connect(url, max_connections, clock, false).await
+    pub async fn open(url: &str, max_connections: u32) -> Result<Self, OpenError> {
+        Self::connect(url, max_connections, false).await
     }
 
     /// As [`Postgres::open`]; nothing can be written.
-    pub async fn open_read_only(url: &str, max_connections: u32, clock: Clock) -> Result<Self, OpenError> {
-        Self::connect(url, max_connections, clock, true).await
+    pub async fn open_read_only(url: &str, max_connections: u32) -> Result<Self, OpenError> {
+        Self::connect(url, max_connections, true).await
     }
 
-    async fn connect(url: &str, max_connections: u32, clock: Clock, read_only: bool) -> Result<Self, OpenError> {
+    async fn connect(url: &str, max_connections: u32, read_only: bool) -> Result<Self, OpenError> {
         let options = connect_options(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections.max(1))
@@ -63,7 +62,7 @@ impl Postgres {
             pool.close().await;
             return Err(error);
         }
-        Ok(Self { pool, options: Arc::new(options), clock, read_only, writer: Arc::default() })
+        Ok(Self { pool, options: Arc::new(options), read_only, writer: Arc::default() })
     }
 
     /// Closes every connection.

@@ -16,16 +16,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use uuid::Uuid;
 
-use crate::OpenError;
 use crate::append::{Appended, IdempotencyRecord};
 use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, StoredKey};
 use crate::event::RecordedEvent;
 use crate::position::Position;
+use crate::{Clock, OpenError};
 use worker::{Lost, Pool};
 
 /// Threads that read. A long page of the feed takes one of them for some milliseconds; loads go on beside it.
@@ -72,13 +71,13 @@ impl Sqlite {
             .await
     }
 
-    pub async fn append_batch(&self, batch: &[Prepared], now: DateTime<Utc>) -> Result<BatchAnswer, EngineError> {
+    pub async fn append_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
         let batch = batch.to_vec();
         let erases = batch.iter().any(|member| !member.erase_tenants.is_empty());
         let answer = self
             .write(move |writer| {
                 writer.truncate_wal_if_due(Duration::ZERO);
-                let answer = append::append_batch(&mut writer.connection, &batch, now);
+                let answer = append::append_batch(&mut writer.connection, &batch, clock.now());
                 writer.truncate_wal |= erases;
                 answer
             })

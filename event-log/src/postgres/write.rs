@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, Row};
 use uuid::Uuid;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 use super::columns::{Columns, signed};
 use super::session::WriterSession;
 use super::{Postgres, error};
+use crate::Clock;
 use crate::append::{Appended, Violation};
 use crate::engine::{BatchAnswer, EngineError, Offence, Prepared};
 use crate::event::StreamId;
@@ -47,7 +47,15 @@ impl WriterSlot {
 }
 
 impl Postgres {
-    pub async fn append_batch(&self, batch: &[Prepared], now: DateTime<Utc>) -> Result<BatchAnswer, EngineError> {
+    pub async fn append_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
+        match self.send_batch(batch, clock).await {
+            // The statement itself may have been on its way for too long.
+            Err(EngineError::ClockSkew { .. }) => self.send_batch(batch, clock).await,
+            answer => answer,
+        }
+    }
+
+    async fn send_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
         if self.read_only {
             return Err(EngineError::Unavailable("the log was opened read-only".into()));
         }
@@ -55,7 +63,9 @@ impl Postgres {
         let mut session = slot.take(&self.options).await?;
         // Before the statement is sent, so that a future dropped midway leaves word too.
         slot.lost = Some(session.id);
-        let query = Columns::of(batch).bind(session.id, now - self.clock.offset(), now);
+        // Only now: it may have taken seconds to connect.
+        let now = clock.now();
+        let query = Columns::of(batch).bind(session.id, now - clock.offset(), now);
         let sent = tokio::time::timeout(ANSWER_TIMEOUT, query.fetch_all(&mut session.connection)).await;
         match sent {
             Ok(Ok(rows)) => {

@@ -103,7 +103,7 @@ impl Committer {
                     Err(failure) => failure,
                 }
             } else {
-                match self.engine.append_batch(&batch.prepared, self.clock.now()).await {
+                match self.engine.append_batch(&batch.prepared, self.clock).await {
                     Ok(answer) => {
                         self.deliver(batch, answer);
                         self.recovered(outage.is_some());

@@ -155,6 +155,18 @@ async fn an_instance_whose_clock_is_off_does_not_write() {
     assert!(reason.contains("ms off the database's"), "{reason}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_connection_is_no_clock_that_is_off() {
+    let database = TestDatabase::create().await;
+    let proxy = Proxy::to(database.url()).await;
+    EventLog::migrate(&engine(database.url())).await.unwrap();
+    let config = LogConfig::new(engine(proxy.url()), MasterKey::generate(), Clock::default());
+    let log = EventLog::open(config).await.unwrap();
+    // The writer has yet to connect: it takes longer than a clock may be off.
+    proxy.slow_down(Duration::from_millis(2_500));
+    append(&log, facts::anything()).await;
+}
+
 /// A date that `PostgreSQL` can't hold makes it refuse the whole statement, of which only one member is at fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_server_refuses_fails_alone() {

@@ -1,7 +1,8 @@
 //! A TCP proxy before a PostgreSQL server that loses or delays one batch of the writer's when told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
@@ -32,6 +33,8 @@ struct Shared {
     next: std::sync::Mutex<Option<Fault>>,
     faults: AtomicUsize,
     is_up: watch::Sender<bool>,
+    /// How long it takes to connect, in milliseconds.
+    slowness: AtomicU64,
     held: Mutex<Option<Held>>,
 }
 
@@ -51,6 +54,7 @@ impl Proxy {
             next: std::sync::Mutex::default(),
             faults: AtomicUsize::new(0),
             is_up: watch::Sender::new(true),
+            slowness: AtomicU64::new(0),
             held: Mutex::default(),
         });
         let url = options.host("127.0.0.1").port(port).to_url_lossy().to_string();
@@ -80,6 +84,11 @@ impl Proxy {
         self.shared.faults.load(Ordering::SeqCst)
     }
 
+    /// From here on it takes so long to connect.
+    pub fn slow_down(&self, delay: Duration) {
+        self.shared.slowness.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
     /// Breaks all connections and lets nobody connect.
     pub fn go_down(&self) {
         self.shared.is_up.send_replace(false);
@@ -103,6 +112,7 @@ impl Proxy {
 impl Shared {
     /// Forwards both ways until one end closes or the fault comes; returning breaks the connection.
     async fn connect(self: Arc<Self>, mut client: TcpStream) {
+        tokio::time::sleep(Duration::from_millis(self.slowness.load(Ordering::SeqCst))).await;
         let Ok(mut server) = TcpStream::connect(&self.server).await else { return };
         let mut is_up = self.is_up.subscribe();
         let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
