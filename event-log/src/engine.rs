@@ -55,6 +55,8 @@ pub(crate) struct Prepared {
     pub releases: Vec<Claim>,
     pub limits: Vec<LimitChange>,
     pub keys: Vec<StoredKey>,
+    /// Tenants for whom something is sealed: their keys must still be there.
+    pub sealed_tenants: Vec<Uuid>,
     pub erase_tenants: Vec<Uuid>,
     pub idempotency: Option<IdempotencyRecord>,
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::append::{Append, AppendError, Appended, IdempotencyRecord, Lane};
+use crate::append::{Append, AppendError, Appended, IdempotencyRecord, Lane, Violation};
 use crate::config::{EngineConfig, LogConfig};
 use crate::engine::{Engine, Offence};
 use crate::feed::{Feed, Hurry};
@@ -284,17 +284,24 @@ impl Shared {
             return Err(AppendError::Unavailable { reason: "it was opened read-only".to_owned(), unknown: false });
         };
         for _ in 0..SEALING_ATTEMPTS {
+            let forgets = self.sealer.forgets();
             let prepared = self.sealer.prepare(&self.engine, append).await?;
             let keys = prepared.keys.clone();
             match writer.append(prepared, lane).await {
                 Ok(appended) => {
-                    self.sealer.committed(&keys);
+                    self.sealer.committed(&keys, forgets);
                     for tenant_id in &append.erase_tenants {
                         self.sealer.forget(*tenant_id);
                     }
                     return Ok(appended);
                 }
-                Err(Refusal::Offence(Offence::Rule(violation))) => return Err(violation.into()),
+                Err(Refusal::Offence(Offence::Rule(violation))) => {
+                    // Another instance destroyed it: what is cached here is out of date.
+                    if let Violation::KeyDestroyed { tenant_id } = &violation {
+                        self.sealer.forget(*tenant_id);
+                    }
+                    return Err(violation.into());
+                }
                 Err(Refusal::Offence(Offence::KeyExists)) => {}
                 Err(Refusal::Error(error)) => return Err(error),
             }

@@ -22,7 +22,7 @@ use crate::engine::{Engine, EngineError, Prepared, PreparedEvent, PreparedStream
 use crate::error::ReadError;
 use crate::event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
 use cipher::{DataKey, Place};
-use keyring::{Held, Keyring, Wanted};
+use keyring::{Forgets, Held, Keyring, Wanted};
 use master_key::Blinder;
 
 pub use master_key::{MasterKey, MasterKeyError};
@@ -52,6 +52,9 @@ impl Sealer {
         let mut keys = Vec::new();
         let held =
             self.keyring.find_or_make(engine, &personal, &mut keys).await.map_err(|error| unavailable(&error))?;
+        let mut sealed_tenants: Vec<Uuid> = personal.iter().map(|wanted| wanted.tenant_id).collect();
+        sealed_tenants.sort_unstable();
+        sealed_tenants.dedup();
         let streams = append.streams.iter().map(|stream| prepare_stream(append.command_id, stream, &held));
         Ok(Prepared {
             command_id: append.command_id,
@@ -61,14 +64,20 @@ impl Sealer {
             releases: append.releases.clone(),
             limits: append.limits.clone(),
             keys,
+            sealed_tenants,
             erase_tenants: append.erase_tenants.clone(),
             idempotency: append.idempotency.clone(),
         })
     }
 
-    /// Keeps the keys that an append brought along, once it is committed.
-    pub fn committed(&self, keys: &[StoredKey]) {
-        self.keyring.remember(keys);
+    /// To be asked before an append is prepared, and handed over when it is committed.
+    pub fn forgets(&self) -> Forgets {
+        self.keyring.forgets()
+    }
+
+    /// Keeps the keys that an append brought along, once it is committed; unless keys were forgotten since.
+    pub fn committed(&self, keys: &[StoredKey], since: Forgets) {
+        self.keyring.remember(keys, since);
     }
 
     /// Opens the events of a load.

@@ -99,7 +99,8 @@ create table fences (
 --   s_  streams, those that are extended (`own`) and those that must only be unchanged: the sequence they must be at
 --   e_  events, in the order of the log; the members are in order too
 --   c_, r_  claims to take, claims to release     l_  counted limits
---   t_, k_  tenants' keys, streams' keys          x_  tenants whose keys are destroyed
+--   t_, k_  tenants' keys, streams' keys          g_  tenants for whom something is sealed
+--   x_  tenants whose keys are destroyed
 --   i_  idempotency records
 --
 -- Returns one row for each member that was left out, with the rule that it broke; or with `committed` and the place of
@@ -123,6 +124,7 @@ create function append_batch(
     l_member integer[], l_scope text[], l_key text[], l_delta bigint[], l_max bigint[],
     t_member integer[], t_tenant uuid[], t_wrapped bytea[],
     k_member integer[], k_type text[], k_id text[], k_tenant uuid[], k_wrapped bytea[],
+    g_member integer[], g_tenant uuid[],
     x_member integer[], x_tenant uuid[],
     i_member integer[], i_principal text[], i_key text[], i_hash bytea[], i_type text[], i_id text[],
     i_sequence bigint[], i_status smallint[], i_expires timestamptz[]
@@ -201,15 +203,16 @@ begin
                     select t.tenant, t.wrapped from unnest(t_member, t_tenant, t_wrapped) t(member, tenant, wrapped)
                     where t.member <> all (skip);
             end if;
+            -- Also where the stream's own key is older than the erasure: the writer may not have heard of that.
+            if cardinality(g_member) > 0 and exists (
+                select from unnest(g_member, g_tenant) g(member, tenant)
+                where g.member <> all (skip) and exists (
+                    select from tenant_keys t where t.tenant_id = g.tenant and t.wrapped is null
+                )
+            ) then
+                raise exception using errcode = 'TN003', message = 'a key was destroyed';
+            end if;
             if cardinality(k_member) > 0 then
-                if exists (
-                    select from unnest(k_member, k_tenant) k(member, tenant)
-                    where k.member <> all (skip) and exists (
-                        select from tenant_keys t where t.tenant_id = k.tenant and t.wrapped is null
-                    )
-                ) then
-                    raise exception using errcode = 'TN003', message = 'a key was destroyed';
-                end if;
                 insert into stream_keys (aggregate_type, aggregate_id, tenant_id, wrapped)
                     select k.type, k.id, k.tenant, k.wrapped
                     from unnest(k_member, k_type, k_id, k_tenant, k_wrapped) k(member, type, id, tenant, wrapped)
@@ -300,7 +303,7 @@ begin
                     select k.member, 4, 'key_destroyed', k.tenant::text, null, null, null, null
                     from (
                         select * from unnest(t_member, t_tenant)
-                        union all select * from unnest(k_member, k_tenant)
+                        union all select * from unnest(g_member, g_tenant)
                     ) k(member, tenant)
                     join tenant_keys t on t.tenant_id = k.tenant and t.wrapped is null
                     union all

@@ -14,7 +14,7 @@ pub(super) const APPEND_BATCH: &str = "
     select member, rule, name, detail, number, at_position, at_time from append_batch(
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
         $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46,
-        $47, $48, $49, $50)";
+        $47, $48, $49, $50, $51, $52)";
 
 /// See the migration for what the groups mean; the names here are its names.
 #[derive(Default)]
@@ -27,6 +27,7 @@ pub(super) struct Columns<'a> {
     limits: Limits<'a>,
     tenant_keys: TenantKeys<'a>,
     stream_keys: StreamKeys<'a>,
+    sealed: (Vec<i32>, Vec<Uuid>),
     erasures: (Vec<i32>, Vec<Uuid>),
     requests: Requests<'a>,
 }
@@ -121,6 +122,10 @@ impl<'a> Columns<'a> {
                     KeyId::Stream(stream) => columns.stream_keys.push(member, stream, key),
                 }
             }
+            for tenant_id in &append.sealed_tenants {
+                columns.sealed.0.push(member);
+                columns.sealed.1.push(*tenant_id);
+            }
             for tenant_id in &append.erase_tenants {
                 columns.erasures.0.push(member);
                 columns.erasures.1.push(*tenant_id);
@@ -139,7 +144,7 @@ impl<'a> Columns<'a> {
         now: DateTime<Utc>,
     ) -> Query<'a, sqlx::Postgres, PgArguments> {
         let Self { commands, streams: s, events: e, claims: c, releases: r, limits: l, .. } = self;
-        let Self { tenant_keys: t, stream_keys: k, erasures: x, requests: i, .. } = self;
+        let Self { tenant_keys: t, stream_keys: k, sealed: g, erasures: x, requests: i, .. } = self;
         let query = sqlx::query(APPEND_BATCH).bind(session).bind(clock).bind(now).bind(commands);
         let query = query.bind(s.member).bind(s.own).bind(s.aggregate_type).bind(s.aggregate_id).bind(s.sequence);
         let query = query.bind(e.member).bind(e.aggregate_type).bind(e.aggregate_id).bind(e.sequence);
@@ -149,7 +154,7 @@ impl<'a> Columns<'a> {
         let query = query.bind(l.member).bind(l.scope).bind(l.key).bind(l.delta).bind(l.max);
         let query = query.bind(t.member).bind(t.tenant_id).bind(t.wrapped);
         let query = query.bind(k.member).bind(k.aggregate_type).bind(k.aggregate_id).bind(k.tenant_id).bind(k.wrapped);
-        let query = query.bind(x.0).bind(x.1);
+        let query = query.bind(g.0).bind(g.1).bind(x.0).bind(x.1);
         let query = query.bind(i.member).bind(i.principal).bind(i.key).bind(i.hash).bind(i.aggregate_type);
         query.bind(i.aggregate_id).bind(i.sequence).bind(i.status).bind(i.expires_at)
     }

@@ -26,6 +26,10 @@ pub(super) enum Held {
     Destroyed,
 }
 
+/// How often keys had been forgotten at some moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forgets(u64);
+
 /// A stream for which an append needs a data key.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -145,9 +149,14 @@ impl Keyring {
         Ok(held)
     }
 
-    /// Caches keys that were made here and are committed now.
-    pub fn remember(&self, made: &[StoredKey]) {
-        let lookup = Lookup::begin(self);
+    /// How often keys have been forgotten so far.
+    pub fn forgets(&self) -> Forgets {
+        Forgets(self.forgets.load(Ordering::SeqCst))
+    }
+
+    /// Caches keys that were made here and are committed now. `since`: from before they were made.
+    pub fn remember(&self, made: &[StoredKey], since: Forgets) {
+        let lookup = Lookup { ring: self, forgets: since };
         let mut tenants = HashMap::new();
         for key in made {
             // They were wrapped here a moment ago; should one not open, the next look-up says so.
@@ -204,12 +213,12 @@ type Streams = Vec<(StreamId, StoredKey)>;
 /// One look at the stored keys. What it finds is cached, unless keys were forgotten meanwhile.
 struct Lookup<'a> {
     ring: &'a Keyring,
-    forgets: u64,
+    forgets: Forgets,
 }
 
 impl<'a> Lookup<'a> {
     fn begin(ring: &'a Keyring) -> Self {
-        Self { ring, forgets: ring.forgets.load(Ordering::SeqCst) }
+        Self { ring, forgets: ring.forgets() }
     }
 
     async fn ask(&self, engine: &Engine, ids: Vec<KeyId>) -> Result<Vec<StoredKey>, EngineError> {
@@ -278,7 +287,7 @@ impl<'a> Lookup<'a> {
     }
 
     fn drop_if_forgotten(&self, tenant_id: Uuid) {
-        if self.ring.forgets.load(Ordering::SeqCst) != self.forgets {
+        if self.ring.forgets() != self.forgets {
             self.ring.drop_cached(tenant_id);
         }
     }

@@ -34,6 +34,12 @@ pub(super) fn first_offence(
             return Ok(Some(Violation::GuardMoved { stream: guard.stream.clone(), expected: guard.sequence }.into()));
         }
     }
+    for tenant_id in &member.sealed_tenants {
+        let key = super::reader::keys(connection, &[KeyId::Tenant(*tenant_id)])?;
+        if key.iter().any(|key| key.wrapped.is_none()) {
+            return Ok(Some(Violation::KeyDestroyed { tenant_id: *tenant_id }.into()));
+        }
+    }
     for key in &member.keys {
         if let Some(offence) = key_offence(connection, member, key)? {
             return Ok(Some(offence));

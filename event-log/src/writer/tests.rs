@@ -55,6 +55,7 @@ fn to(name: &str) -> Prepared {
         releases: Vec::new(),
         limits: Vec::new(),
         keys: Vec::new(),
+        sealed_tenants: Vec::new(),
         erase_tenants: Vec::new(),
         idempotency: None,
     }

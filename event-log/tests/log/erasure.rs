@@ -1,10 +1,12 @@
 //! Destroying a tenant's keys erases its people and leaves the history.
 
+use std::time::Duration;
+
 use serde_json::json;
-use tenure_event_log::{EventLog, Position, StreamId};
+use tenure_event_log::{AppendError, EventLog, Lane, Position, StreamId, Violation};
 use uuid::Uuid;
 
-use crate::bench::{Bench, append, everything};
+use crate::bench::{Bench, append, everything, spawn};
 use crate::facts::{self, NAME, Thing};
 
 async fn registered(log: &EventLog, tenant_id: Uuid) -> StreamId {
@@ -98,7 +100,7 @@ on_both_engines! {
         let own = StreamId::new("thing", tenant_id.to_string());
         for stream in [own, facts::stream()] {
             let personal = facts::of_tenant(tenant_id, &stream, 0, vec![facts::personal_event()]);
-            let refused = log.append(personal, tenure_event_log::Lane::Foreground).await.unwrap_err();
+            let refused = log.append(personal, Lane::Foreground).await.unwrap_err();
             assert_eq!(refused.to_string(), format!("the keys of tenant {tenant_id} were destroyed"));
         }
         assert_eq!(bench.wrapped_keys("tenant_keys").await.len(), 0);
@@ -128,4 +130,66 @@ on_both_engines! {
         assert!(!is_erased(&log, &own).await);
         assert_eq!(bench.wrapped_keys("tenant_keys").await.len(), 1);
     }
+
+    async fn what_was_sealed_before_an_erasure_is_refused_after_it(bench: &Bench) {
+        let log = bench.log().await;
+        let tenant_id = Uuid::now_v7();
+        let stream = registered(&log, tenant_id).await;
+        let pause = || tokio::time::sleep(Duration::from_millis(100));
+        let stall = bench.stall().await;
+        let plug = spawn(&log, facts::anything());
+        pause().await;
+        let mut deleted = facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::event()]);
+        deleted.erase_tenants = vec![tenant_id];
+        let deleted = spawn(&log, deleted);
+        pause().await;
+        // With the stream's key, which is there already.
+        let late = spawn(&log, facts::of_tenant(tenant_id, &stream, 2, vec![facts::personal_event()]));
+        pause().await;
+        stall.end().await;
+        plug.await.unwrap().unwrap();
+        deleted.await.unwrap().unwrap();
+        let refused = late.await.unwrap();
+        let destroyed = matches!(
+            refused,
+            Err(AppendError::Violated(Violation::KeyDestroyed { tenant_id: of })) if of == tenant_id
+        );
+        assert!(destroyed, "{refused:?}");
+        // What holds nothing personal may still follow, and so may an append that erases once more.
+        append(&log, facts::of_tenant(tenant_id, &stream, 2, vec![facts::event()])).await;
+        erase(&log, tenant_id).await;
+    }
+}
+
+/// The keys that an append brought must not be cached when they were destroyed before its answer came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_forgotten_while_they_were_committed_stay_forgotten_on_postgres() {
+    let bench = Bench::postgres().await;
+    let log = bench.log().await;
+    let (tenant_id, stream) = (Uuid::now_v7(), facts::stream());
+    let stall = bench.stall().await;
+    let waits = spawn(&log, facts::of_tenant(tenant_id, &stream, 0, vec![facts::personal_event(), facts::event()]));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    log.forget_keys(tenant_id);
+    stall.end().await;
+    waits.await.unwrap().unwrap();
+    bench.tamper("UPDATE stream_keys SET wrapped = NULL").await;
+    bench.tamper("UPDATE tenant_keys SET wrapped = NULL").await;
+    assert!(is_erased(&log, &stream).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_has_not_heard_of_an_erasure_seals_nothing_on_postgres() {
+    let bench = Bench::postgres().await;
+    let (log, other) = (bench.log().await, bench.log().await);
+    let tenant_id = Uuid::now_v7();
+    let stream = registered(&log, tenant_id).await;
+    assert!(!is_erased(&other, &stream).await);
+    erase(&log, tenant_id).await;
+    for _ in 0..2 {
+        let late = facts::of_tenant(tenant_id, &stream, 2, vec![facts::personal_event()]);
+        let refused = other.append(late, Lane::Foreground).await;
+        assert!(matches!(refused, Err(AppendError::Violated(Violation::KeyDestroyed { .. }))), "{refused:?}");
+    }
+    assert!(is_erased(&other, &stream).await, "it has heard of it now");
 }
