@@ -35,5 +35,6 @@ mod killed_server;
 mod rebuilds;
 mod several_instances;
 mod tables;
+mod transactions;
 mod usage;
 mod world;

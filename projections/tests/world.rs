@@ -114,6 +114,23 @@ impl World {
         self.command(tenant, Command::ReportUsage { resources, grants, at }).await
     }
 
+    /// Many reports in one append.
+    pub async fn report_often(&mut self, tenant: TenantId, times: u32) {
+        let mut tenant_now = self.tenants[&tenant].clone();
+        let (expected, at, mut events) = (tenant_now.sequence, self.now(), Vec::new());
+        for resources in 1..=times {
+            let decision = tenant_now.decide(Command::ReportUsage { resources, grants: 1, at }).unwrap();
+            events.extend(
+                decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap())),
+            );
+            tenant_now = decision.after;
+        }
+        self.tenants.insert(tenant, tenant_now);
+        let stream = StreamId::new(Tenant::TYPE, tenant.to_string());
+        let append = StreamAppend { stream, tenant_id: tenant.as_uuid(), expected, events };
+        self.append(Append::new(Uuid::now_v7(), vec![append])).await;
+    }
+
     pub async fn bill(&mut self, tenant: TenantId, period: UsagePeriod, at: DateTime<Utc>) -> Option<Position> {
         let usage = MonthlyUsage { period, user_count: 1, resource_count: 2, grant_count: 3 };
         self.command(tenant, Command::RecordMonthlyUsage { usage, at }).await

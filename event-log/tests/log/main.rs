@@ -21,6 +21,7 @@ mod lanes;
 mod opening;
 mod order;
 mod postgres_network;
+mod postgres_promises;
 mod proxy;
 mod races;
 mod rules;
