@@ -109,8 +109,9 @@ impl Application {
         };
         let closed = async {
             self.scheduler.stop().await;
-            self.app.log.shutdown().await;
+            // Who reads the log goes before it.
             self.app.views.shutdown().await;
+            self.app.log.shutdown().await;
         };
         if tokio::time::timeout(self.shutdown, closed).await.is_err() {
             tracing::warn!("gave up waiting for the log and the views to close");
