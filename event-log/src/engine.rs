@@ -1,5 +1,7 @@
 //! The port behind which SQLite and PostgreSQL stand: what the log needs of a database, and nothing more.
 
+use std::sync::Arc;
+
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use uuid::Uuid;
@@ -113,13 +115,13 @@ macro_rules! each {
 impl Engine {
     /// Writes the batch in one transaction; offenders are left out and named. The clock is read when the engine is ready to
     /// take the batch; `recorded_at` of the batch becomes the later of that and the head's last.
-    pub async fn append_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
+    pub async fn append_batch(&self, batch: &Arc<Vec<Prepared>>, clock: Clock) -> Result<BatchAnswer, EngineError> {
         each!(self, engine => engine.append_batch(batch, clock).await)
     }
 
     /// After a lost answer: which members are in the log, found by stream, sequence and their own command id, under the
     /// head's lock, so that no earlier attempt can still be on its way.
-    pub async fn find_committed(&self, batch: &[Prepared]) -> Result<Vec<Option<Appended>>, EngineError> {
+    pub async fn find_committed(&self, batch: &Arc<Vec<Prepared>>) -> Result<Vec<Option<Appended>>, EngineError> {
         each!(self, engine => engine.find_committed(batch).await)
     }
 

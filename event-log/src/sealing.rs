@@ -173,8 +173,10 @@ fn prepare_stream(
 /// `key` is there whenever the event holds something personal.
 fn prepare_event(command_id: Uuid, event: &NewEvent, place: Place<'_>, key: Option<&DataKey>) -> PreparedEvent {
     let payload = match key {
-        Some(key) => markers::seal(&event.payload, |path, value| key.seal(place, path, value.to_string().as_bytes())),
-        None => event.payload.clone(),
+        Some(key) => {
+            markers::seal(&event.payload, |path, value| key.seal(place, path, value.to_string().as_bytes())).to_string()
+        }
+        None => event.payload.to_string(),
     };
     let mut metadata: BTreeMap<&str, String> = BTreeMap::from([(COMMAND_ID, command_id.to_string())]);
     for (name, value) in &event.metadata {
@@ -190,8 +192,8 @@ fn prepare_event(command_id: Uuid, event: &NewEvent, place: Place<'_>, key: Opti
     PreparedEvent {
         event_type: event.event_type.clone().into_owned(),
         event_version: event.event_version.clone().into_owned(),
-        payload: payload.to_string(),
-        metadata: serde_json::json!(metadata).to_string(),
+        payload,
+        metadata: metadata.into_iter().collect::<Value>().to_string(),
     }
 }
 

@@ -71,8 +71,8 @@ impl Sqlite {
             .await
     }
 
-    pub async fn append_batch(&self, batch: &[Prepared], clock: Clock) -> Result<BatchAnswer, EngineError> {
-        let batch = batch.to_vec();
+    pub async fn append_batch(&self, batch: &Arc<Vec<Prepared>>, clock: Clock) -> Result<BatchAnswer, EngineError> {
+        let batch = Arc::clone(batch);
         let erases = batch.iter().any(|member| !member.erase_tenants.is_empty());
         let answer = self
             .write(move |writer| {
@@ -89,8 +89,8 @@ impl Sqlite {
         answer
     }
 
-    pub async fn find_committed(&self, batch: &[Prepared]) -> Result<Vec<Option<Appended>>, EngineError> {
-        let batch = batch.to_vec();
+    pub async fn find_committed(&self, batch: &Arc<Vec<Prepared>>) -> Result<Vec<Option<Appended>>, EngineError> {
+        let batch = Arc::clone(batch);
         let find = move |connection: &rusqlite::Connection| append::find_committed(connection, &batch);
         // A dead writer thread can have nothing on its way any more, so then a reader knows.
         match self

@@ -1,6 +1,7 @@
 //! Choosing the members of the next batch from the two lanes.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -12,7 +13,8 @@ use crate::engine::Prepared;
 /// Members that are going to be committed together.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub prepared: Vec<Prepared>,
+    /// Shared only while an engine is at it.
+    pub prepared: Arc<Vec<Prepared>>,
     /// One per member, in the same order.
     pub replies: Vec<Reply>,
 }
@@ -27,13 +29,14 @@ impl Batch {
     }
 
     pub fn push(&mut self, prepared: Prepared, reply: Reply) {
-        self.prepared.push(prepared);
+        Arc::make_mut(&mut self.prepared).push(prepared);
         self.replies.push(reply);
     }
 
     /// The members from `at` on, taken out.
     pub fn split_off(&mut self, at: usize) -> Self {
-        Self { prepared: self.prepared.split_off(at), replies: self.replies.split_off(at) }
+        let prepared = Arc::make_mut(&mut self.prepared).split_off(at);
+        Self { prepared: Arc::new(prepared), replies: self.replies.split_off(at) }
     }
 }
 

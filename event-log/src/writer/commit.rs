@@ -1,6 +1,7 @@
 //! The writer's task: one batch after the other, each seen through until every member has its answer.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -174,7 +175,7 @@ impl Committer {
 
     fn deliver(&self, batch: &mut Batch, answer: BatchAnswer) {
         self.announce(answer.iter().flatten());
-        batch.prepared.clear();
+        batch.prepared = Arc::default();
         for (reply, answer) in batch.replies.drain(..).zip(answer) {
             // Whoever stopped waiting does not want to know.
             let _ = reply.send(answer.map_err(Refusal::Offence));
@@ -185,7 +186,7 @@ impl Committer {
     fn deliver_found(&self, batch: &mut Batch, found: Vec<Option<Appended>>) {
         self.announce(found.iter().flatten());
         let lost = std::mem::take(batch);
-        for ((prepared, reply), found) in lost.prepared.into_iter().zip(lost.replies).zip(found) {
+        for ((prepared, reply), found) in Arc::unwrap_or_clone(lost.prepared).into_iter().zip(lost.replies).zip(found) {
             match found {
                 Some(appended) => drop(reply.send(Ok(appended))),
                 None => batch.push(prepared, reply),

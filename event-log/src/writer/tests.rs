@@ -34,7 +34,7 @@ fn ids<'a>(appends: impl IntoIterator<Item = &'a Prepared>) -> Vec<Uuid> {
 }
 
 fn taken(batch: &Batch) -> Vec<Uuid> {
-    ids(&batch.prepared)
+    ids(batch.prepared.iter())
 }
 
 fn stream(name: &str) -> StreamId {
