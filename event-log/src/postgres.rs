@@ -23,7 +23,7 @@ use write::WriterSlot;
 pub(crate) use schema::migrate;
 
 /// How long a reader waits for a connection. While the server is away this is how long it takes to say so.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is asked whether it still lives; a busy one need not be.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 
