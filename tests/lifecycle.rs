@@ -130,6 +130,9 @@ on_each_engine! {
         let next = first.header("link").trim_start_matches('<').split('>').next().unwrap();
         assert_eq!(codes(&service.get(next).await), codes(&second));
 
+        let last = service.get("/api/v1/msp/tenants?pageSize=5").await;
+        assert_eq!((codes(&last).len(), last.header("link")), (5, ""), "a full last page leads nowhere");
+
         let too_far = service.get("/api/v1/msp/tenants?pageSize=200&page=51").await;
         let problem = too_far.expect_problem(400, "invalid-parameter");
         assert!(problem["detail"].as_str().unwrap().contains("Link"), "{problem}");

@@ -23,15 +23,18 @@ use crate::position::Position;
 /// How long a read may take on a network that swallows packets. The server's own `statement_timeout` is shorter.
 const READ_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// Awaits a read; once more when its connection turns out to be gone.
+/// Awaits a read; again when its connection turns out to be gone, since all of a pool's may have gone with the server.
 macro_rules! read {
-    ($query:expr) => {
-        match in_time($query).await {
-            Err(stale) if error::is_stale_connection(&stale) => in_time($query).await,
-            result => result,
+    ($postgres:expr, $query:expr) => {{
+        let mut result = in_time($query).await;
+        for _ in 0..$postgres.pool.options().get_max_connections() {
+            if !result.as_ref().is_err_and(error::is_stale_connection) {
+                break;
+            }
+            result = in_time($query).await;
         }
-        .map_err(error::reading)
-    };
+        result.map_err(error::reading)
+    }};
 }
 
 async fn in_time<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
@@ -42,9 +45,15 @@ async fn in_time<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Resu
 impl Postgres {
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {
         let repository = PostgresEventRepository::new(self.pool.clone());
-        let read = async || match repository.get_events::<A>(aggregate_id).await {
-            Err(failure) if is_stale(&failure) => repository.get_events::<A>(aggregate_id).await,
-            result => result,
+        let read = async || {
+            let mut result = repository.get_events::<A>(aggregate_id).await;
+            for _ in 0..self.pool.options().get_max_connections() {
+                if !result.as_ref().is_err_and(is_stale) {
+                    break;
+                }
+                result = repository.get_events::<A>(aggregate_id).await;
+            }
+            result
         };
         let late = |late: Elapsed| Err(PersistenceError::ConnectionError(late.into()));
         let events = tokio::time::timeout(READ_TIMEOUT, read()).await.unwrap_or_else(late);
@@ -74,16 +83,16 @@ impl Postgres {
         let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let events: Vec<RecordedEvent> = match tenant {
-            None => read!(sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(&self.pool)),
+            None => read!(self, sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(&self.pool)),
             Some(tenant) => {
-                read!(sqlx::query_as(PAGE_OF_TENANT).bind(after).bind(limit).bind(tenant).fetch_all(&self.pool))
+                read!(self, sqlx::query_as(PAGE_OF_TENANT).bind(after).bind(limit).bind(tenant).fetch_all(&self.pool))
             }
         }?;
         Ok(events)
     }
 
     pub async fn head(&self) -> Result<Position, EngineError> {
-        let position: i64 = read!(sqlx::query_scalar("select position from log_head").fetch_one(&self.pool))?;
+        let position: i64 = read!(self, sqlx::query_scalar("select position from log_head").fetch_one(&self.pool))?;
         Ok(Position::new(position.unsigned_abs()))
     }
 
@@ -91,12 +100,12 @@ impl Postgres {
         const RECORD: &str = "
             select principal, key, request_hash, aggregate_type, aggregate_id, sequence, status, expires_at
             from idempotency where principal = $1 and key = $2";
-        read!(sqlx::query_as(RECORD).bind(principal).bind(key).fetch_optional(&self.pool))
+        read!(self, sqlx::query_as(RECORD).bind(principal).bind(key).fetch_optional(&self.pool))
     }
 
     pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
         const OWNER: &str = "select owner from claims where scope = $1 and key = $2";
-        read!(sqlx::query_scalar(OWNER).bind(scope).bind(key).fetch_optional(&self.pool))
+        read!(self, sqlx::query_scalar(OWNER).bind(scope).bind(key).fetch_optional(&self.pool))
     }
 
     pub async fn keys(&self, ids: &[KeyId]) -> Result<Vec<StoredKey>, EngineError> {
@@ -117,7 +126,7 @@ impl Postgres {
                 }
             }
         }
-        read!(sqlx::query_as(KEYS).bind(&tenants).bind(&types).bind(&names).fetch_all(&self.pool))
+        read!(self, sqlx::query_as(KEYS).bind(&tenants).bind(&types).bind(&names).fetch_all(&self.pool))
     }
 
     pub async fn master_key_fingerprint(&self, ours: &str) -> Result<String, EngineError> {
@@ -125,11 +134,11 @@ impl Postgres {
         const STORE: &str = "
             update log_meta set master_key_fingerprint = coalesce(master_key_fingerprint, $1)
             returning master_key_fingerprint";
-        let stored: Option<String> = read!(sqlx::query_scalar(STORED).fetch_one(&self.pool))?;
+        let stored: Option<String> = read!(self, sqlx::query_scalar(STORED).fetch_one(&self.pool))?;
         match stored {
             Some(stored) => Ok(stored),
             None if self.read_only => Ok(ours.to_owned()),
-            None => read!(sqlx::query_scalar(STORE).bind(ours).fetch_one(&self.pool)),
+            None => read!(self, sqlx::query_scalar(STORE).bind(ours).fetch_one(&self.pool)),
         }
     }
 }

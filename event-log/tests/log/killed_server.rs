@@ -35,6 +35,31 @@ async fn a_batch_whose_backend_was_terminated_is_written_once_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_does_not_notice_that_every_pooled_connection_is_gone_on_postgres() {
+    let bench = Bench::postgres().await;
+    let log = bench.log().await;
+    append(&log, facts::anything()).await;
+    let mut bystander = bench.connect().await;
+    for round in 0..5 {
+        // As many connections as there are reads at once.
+        let reads = (0..8).map(|_| {
+            tokio::spawn({
+                let log = log.clone();
+                async move { log.read(Position::START, 10).await }
+            })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap().unwrap();
+        }
+        let terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()";
+        let terminated: i64 = sqlx::query_scalar(terminate).fetch_one(&mut bystander).await.unwrap();
+        assert!(terminated > 2, "the writer's and several of the readers': {terminated}");
+        assert_eq!(log.read(Position::START, 10).await.unwrap().len(), 1, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_a_killed_server_on_postgres() {
     let mut cluster = PostgresCluster::start();
     let engine = EngineConfig::Postgres { url: cluster.url().into(), max_connections: 4 };

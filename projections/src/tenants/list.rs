@@ -47,7 +47,7 @@ pub struct TenantPage {
     pub tenants: Vec<TenantRecord>,
     /// How many customers pass the filter, on all pages.
     pub total: u64,
-    /// Where the next page begins, if this one is full.
+    /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
 
@@ -81,7 +81,8 @@ pub async fn list(views: &Views, msp: TenantId, filter: &ListFilter, page: Page)
             (size, 0)
         }
     };
-    params.push(i64::from(size).into());
+    // One row more than the page holds tells whether another page follows.
+    params.push((i64::from(size) + 1).into());
     params.push(skip.into());
     let sql = format!(
         "select {} from {{tenants}} where msp_id = $1{sql} order by created_at desc, tenant_id desc \
@@ -90,10 +91,14 @@ pub async fn list(views: &Views, msp: TenantId, filter: &ListFilter, page: Page)
         params.len() - 1,
         params.len()
     );
-    let tenants = records(views.query(View::Tenants, &sql, params).await?)?;
-    let full = u32::try_from(tenants.len()).is_ok_and(|length| length == size);
-    let next =
-        tenants.last().filter(|_| full).map(|last| Cursor { created_at: last.created_at, tenant_id: last.tenant_id });
+    let mut tenants = records(views.query(View::Tenants, &sql, params).await?)?;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let goes_on = tenants.len() > size;
+    tenants.truncate(size);
+    let next = tenants
+        .last()
+        .filter(|_| goes_on)
+        .map(|last| Cursor { created_at: last.created_at, tenant_id: last.tenant_id });
     let total = totals(views, msp)
         .await?
         .into_iter()
