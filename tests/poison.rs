@@ -52,6 +52,12 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
     let body = json!({"shortCode": "later", "displayName": "L", "contactEmail": "l@acme.example"});
     let made = service.post("/api/v1/msp/tenants", &body).await;
     assert_eq!(made.expect(202)["shortCode"], "later", "committed; the views don't show it yet");
+    let keyed = async || {
+        let body = json!({"shortCode": "keyed", "displayName": "K", "contactEmail": "k@acme.example"});
+        let request = service.as_msp("POST", "/api/v1/msp/tenants").header("idempotency-key", "k").json(&body);
+        Answer::of(request).await
+    };
+    let late = keyed().await;
     let corrupt = service.post_nothing(&format!("/api/v1/msp/tenants/{id}/suspend")).await;
     let problem = corrupt.expect(500);
     assert!(problem.get("detail").is_none(), "{problem}");
@@ -62,9 +68,14 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
     sqlx::query(repair).bind(position).execute(&mut database).await.unwrap();
     eventually("the views follow", async || {
         let list = service.get("/api/v1/msp/tenants").await.expect(200);
-        list.as_array().unwrap().len() == 3
+        list.as_array().unwrap().len() == 4
             && ready(&service).await.1["projections"].as_array().unwrap().iter().all(|p| p.get("stopped").is_none())
     })
     .await;
     assert_eq!(service.get(&format!("/api/v1/msp/tenants/{id}")).await.expect(200)["status"], "suspended");
+
+    // A repeat gets the first answer, also now that the views are no longer late.
+    let repeated = keyed().await;
+    assert_eq!(repeated.expect(202), late.expect(202));
+    assert_eq!(repeated.header("location"), late.header("location"));
 }

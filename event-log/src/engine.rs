@@ -150,6 +150,11 @@ impl Engine {
         each!(self, engine => engine.idempotency(principal, key).await)
     }
 
+    /// Changes the status of a record; false if there is none.
+    pub async fn remember_status(&self, principal: &str, key: &str, status: u16) -> Result<bool, EngineError> {
+        each!(self, engine => engine.remember_status(principal, key, status).await)
+    }
+
     /// Who holds a claim.
     pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
         each!(self, engine => engine.claim_owner(scope, key).await)

@@ -230,6 +230,19 @@ impl EventLog {
         Ok(record.filter(|record| record.expires_at > self.shared.clock.now()))
     }
 
+    /// Changes the status that a request's first answer is remembered with, before that answer is given: what the append
+    /// could not know, for example that the views are late. False if there is no such record.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the record can't be changed; it stays as it is, or was changed and the answer lost.
+    pub async fn remember_status(&self, principal: &str, key: &str, status: u16) -> Result<bool, ReadError> {
+        if unstorable(principal) || unstorable(key) {
+            return Ok(false);
+        }
+        Ok(self.shared.engine.remember_status(principal, key, status).await?)
+    }
+
     /// Who holds a claim.
     ///
     /// # Errors

@@ -130,6 +130,11 @@ impl Sqlite {
         self.query(move |connection| reader::idempotency(connection, &principal, &key)).await
     }
 
+    pub async fn remember_status(&self, principal: &str, key: &str, status: u16) -> Result<bool, EngineError> {
+        let (principal, key) = (principal.to_owned(), key.to_owned());
+        self.write(move |writer| append::remember_status(&writer.connection, &principal, &key, status)).await
+    }
+
     pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
         let (scope, key) = (scope.to_owned(), key.to_owned());
         self.query(move |connection| reader::claim_owner(connection, &scope, &key)).await

@@ -55,13 +55,15 @@ pub struct IdempotencyKey {
     pub request_hash: [u8; 32],
 }
 
-/// A request that carries an `Idempotency-Key`, with the status that its success is answered with.
+/// A request that carries an `Idempotency-Key`, with the statuses that its success is answered with.
 #[derive(Clone, Debug)]
 pub struct IdempotentRequest {
     /// What identifies the request.
     pub key: IdempotencyKey,
     /// HTTP status of a success.
     pub status: u16,
+    /// HTTP status of a success that the views don't show in time. A dialect that makes no difference repeats `status`.
+    pub late_status: u16,
 }
 
 impl CommandContext {

@@ -67,8 +67,8 @@ pub struct Outcome {
     pub at: DateTime<Utc>,
     /// Whether the views show the command.
     pub in_views: bool,
-    /// The status that the first answer had, on a repeat.
-    pub first_status: Option<u16>,
+    /// The status that is remembered for repeats of the request, if it carried an `Idempotency-Key`: this answer's.
+    pub remembered_status: Option<u16>,
 }
 
 /// Carries out commands. Cheap to clone.

@@ -175,14 +175,34 @@ impl Inner {
             Some(position) => self.settle(position, context.wait).await,
             None => true,
         };
+        let remembered_status = match (&context.idempotency, committed.position) {
+            (Some(request), Some(_)) => Some(self.remember(request, in_views).await),
+            (None, _) | (_, None) => None,
+        };
         Ok(Outcome {
             tenant: committed.tenant,
             tenant_id: committed.tenant_id,
             position: committed.position,
             at: committed.at,
             in_views,
-            first_status: None,
+            remembered_status,
         })
+    }
+
+    /// The status to answer a request with, now that it is known whether the views are late: that which a repeat is going
+    /// to get. The append, which wrote the record, could not know.
+    async fn remember(&self, request: &IdempotentRequest, in_views: bool) -> u16 {
+        let IdempotentRequest { key, status, late_status } = request;
+        if in_views || late_status == status {
+            return *status;
+        }
+        match self.log.remember_status(&key.principal, &key.key, *late_status).await {
+            Ok(_) => *late_status,
+            Err(error) => {
+                tracing::warn!(%error, "a late answer keeps the status that its repeats get");
+                *status
+            }
+        }
     }
 
     async fn first_answer(
@@ -199,17 +219,12 @@ impl Inner {
         if record.request_hash != request.key.request_hash {
             return Err(CommandError::KeyReused);
         }
-        self.render_again(scope, &record, context.wait).await
+        self.render_again(scope, record, context.wait).await
     }
 
     /// Folds the stream to where the first answer saw it. Whoever repeats a request, here or on another instance, may rely
     /// on what was done as if it had come first: so gate and views are waited for as well.
-    async fn render_again(
-        &self,
-        scope: Scope,
-        record: &IdempotencyRecord,
-        wait: Wait,
-    ) -> Result<Outcome, CommandError> {
+    async fn render_again(&self, scope: Scope, record: IdempotencyRecord, wait: Wait) -> Result<Outcome, CommandError> {
         let id = &record.stream.aggregate_id;
         let tenant_id: TenantId = id.parse().map_err(|_| CommandError::Defect(format!("no tenant's stream: {id}")))?;
         let mut events = self.log.load::<Replay<Tenant>>(id).await?;
@@ -226,8 +241,10 @@ impl Inner {
         // The command stands somewhere before the head.
         let head = self.log.head().await?;
         let in_views = self.settle(head, wait).await;
-        let first_status = Some(record.status);
-        Ok(Outcome { tenant, tenant_id, position: Some(head), at, in_views, first_status })
+        // Where the views are late the first answer, on another instance, may only just have learned its status.
+        let late = if in_views { None } else { self.log.idempotency(&record.principal, &record.key).await? };
+        let remembered_status = Some(late.map_or(record.status, |late| late.status));
+        Ok(Outcome { tenant, tenant_id, position: Some(head), at, in_views, remembered_status })
     }
 }
 

@@ -146,7 +146,11 @@ impl<O: Operation> Call<O> {
             source_address: self.request.peer_addr().map(|address| address.ip()),
             lane: Lane::Foreground,
             wait,
-            idempotency: idempotency.map(|key| IdempotentRequest { key, status: status.as_u16() }),
+            idempotency: idempotency.map(|key| IdempotentRequest {
+                key,
+                status: status.as_u16(),
+                late_status: StatusCode::ACCEPTED.as_u16(),
+            }),
         })
     }
 }

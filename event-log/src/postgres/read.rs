@@ -103,6 +103,17 @@ impl Postgres {
         read!(self, sqlx::query_as(RECORD).bind(principal).bind(key).fetch_optional(&self.pool))
     }
 
+    /// Not a read, but a single short statement like one; doing it twice changes nothing.
+    pub async fn remember_status(&self, principal: &str, key: &str, status: u16) -> Result<bool, EngineError> {
+        const REMEMBER: &str = "update idempotency set status = $3 where principal = $1 and key = $2 returning true";
+        let status = status.cast_signed();
+        let changed: Option<bool> = read!(
+            self,
+            sqlx::query_scalar(REMEMBER).bind(principal).bind(key).bind(status).fetch_optional(&self.pool)
+        )?;
+        Ok(changed.unwrap_or(false))
+    }
+
     pub async fn claim_owner(&self, scope: &str, key: &str) -> Result<Option<String>, EngineError> {
         const OWNER: &str = "select owner from claims where scope = $1 and key = $2";
         read!(self, sqlx::query_scalar(OWNER).bind(scope).bind(key).fetch_optional(&self.pool))

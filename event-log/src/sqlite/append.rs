@@ -55,6 +55,18 @@ pub(super) fn find_committed(
     batch.iter().map(|member| committed(connection, member)).collect()
 }
 
+/// Changes the status of an idempotency record; false if there is none.
+pub(super) fn remember_status(
+    connection: &Connection,
+    principal: &str,
+    key: &str,
+    status: u16,
+) -> Result<bool, EngineError> {
+    let mut statement =
+        connection.prepare_cached("UPDATE idempotency SET status = ?3 WHERE principal = ?1 AND key = ?2")?;
+    Ok(statement.execute(params![principal, key, status])? > 0)
+}
+
 /// Stores the fingerprint unless there is one, and answers which one there is.
 pub(super) fn store_fingerprint(connection: &Connection, ours: &str) -> Result<String, EngineError> {
     let mut statement = connection.prepare(

@@ -18,6 +18,18 @@ on_both_engines! {
         assert_eq!(log.idempotency("another/subject", "once").await.unwrap(), None);
     }
 
+    async fn the_status_can_be_corrected_before_the_answer_is_given(bench: &Bench) {
+        let log = bench.log().await;
+        let mut answered = facts::anything();
+        let record = request("once", &answered);
+        answered.idempotency = Some(record.clone());
+        append(&log, answered).await;
+        assert!(log.remember_status(&record.principal, "once", 202).await.unwrap());
+        let corrected = IdempotencyRecord { status: 202, ..record.clone() };
+        assert_eq!(log.idempotency(&record.principal, "once").await.unwrap(), Some(corrected));
+        assert!(!log.remember_status(&record.principal, "twice", 202).await.unwrap(), "there is no such record");
+    }
+
     async fn an_expired_record_is_forgotten_and_its_key_used_anew(bench: &Bench) {
         let log = bench.log().await;
         let mut answered = facts::anything();

@@ -205,8 +205,8 @@ async fn answer(app: &App, mut outcome: Outcome, status: StatusCode, wait: Wait)
     let body = TenantDetail::of(outcome.tenant_id, &outcome.tenant.state, &seen, outcome.at);
     let body = body.ok_or_else(errors::not_found)?;
     let behind = outcome.position.is_some() && (wait == Wait::No || !outcome.in_views);
-    let status = match outcome.first_status {
-        Some(first) => StatusCode::from_u16(first).map_err(|_| errors::internal())?,
+    let status = match outcome.remembered_status {
+        Some(remembered) => StatusCode::from_u16(remembered).map_err(|_| errors::internal())?,
         None if behind => StatusCode::ACCEPTED,
         None => status,
     };
