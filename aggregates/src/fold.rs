@@ -1,7 +1,10 @@
 //! From stored history to a state that can decide.
 
+use std::borrow::Cow;
+
 use cqrs_es::DomainEvent;
 use cqrs_es::persist::SerializedEvent;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{ClaimChange, Decider, Impossible, LimitChange, Refusal};
@@ -112,7 +115,7 @@ pub fn fold<A: Decider>(aggregate_id: &str, events: Vec<SerializedEvent>) -> Res
         let sequence = folded.sequence + 1;
         let corrupt = |cause| CorruptHistory { stream: format!("{}/{aggregate_id}", A::TYPE), sequence, cause };
         check_place::<A>(aggregate_id, sequence, &stored).map_err(corrupt)?;
-        let event = decode::<A>(&stored.event_type, &stored.event_version, stored.payload).map_err(corrupt)?;
+        let event = decode::<A>(&stored.event_type, &stored.event_version, &stored.payload).map_err(corrupt)?;
         let state = folded.state.evolve(&event).map_err(|impossible| corrupt(impossible.into()))?;
         folded = Folded { state, sequence };
     }
@@ -134,15 +137,15 @@ fn check_place<A: Decider>(aggregate_id: &str, expected: u64, stored: &Serialize
 ///
 /// # Errors
 /// [`Corruption::Unreadable`] or [`Corruption::Mislabelled`]; also what a newer release wrote.
-pub fn decode<A: Decider>(event_type: &str, event_version: &str, payload: Value) -> Result<A::Event, Corruption> {
-    let (mut version, mut payload) = (event_version, payload);
+pub fn decode<A: Decider>(event_type: &str, event_version: &str, payload: &Value) -> Result<A::Event, Corruption> {
+    let (mut version, mut payload) = (event_version, Cow::Borrowed(payload));
     for upcaster in A::UPCASTERS {
         if upcaster.event_type == event_type && upcaster.from == version {
-            payload = (upcaster.reshape)(payload);
+            payload = Cow::Owned((upcaster.reshape)(payload.into_owned()));
             version = upcaster.to;
         }
     }
-    let event: A::Event = serde_json::from_value(payload).map_err(Corruption::Unreadable)?;
+    let event: A::Event = A::Event::deserialize(payload.as_ref()).map_err(Corruption::Unreadable)?;
     if event.event_type() != event_type || event.event_version() != version {
         return Err(Corruption::Mislabelled { event_type: event_type.to_owned(), event_version: version.to_owned() });
     }

@@ -27,13 +27,13 @@ fn assert_json(name: &str, payload: &Value) {
 fn assert_frozen<A: Decider>(name: &str, event: &A::Event) -> A::Event {
     let opened = serde_json::to_value(event).expect("an event made by a decision can be written");
     assert_json(name, &opened);
-    assert_eq!(&decode::<A>(name, "1", opened.clone()).expect("the opened form is read"), event);
+    assert_eq!(&decode::<A>(name, "1", &opened).expect("the opened form is read"), event);
 
     let stored = sealed(opened.clone());
     if stored != opened {
         assert_json(&format!("{name}.sealed"), &stored);
     }
-    decode::<A>(name, "1", stored).expect("the sealed form is read")
+    decode::<A>(name, "1", &stored).expect("the sealed form is read")
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_kinds_of_tenants_in_their_stored_form() {
     let [provisioned] = &given::tenant::active_msp()[..] else { panic!("one event") };
     let payload = serde_json::to_value(provisioned).expect("written");
     assert_eq!(payload["tenant.provisioned"]["kind"], serde_json::json!({ "type": "msp" }));
-    assert_eq!(&decode::<Tenant>("tenant.provisioned", "1", payload).expect("read"), provisioned);
+    assert_eq!(&decode::<Tenant>("tenant.provisioned", "1", &payload).expect("read"), provisioned);
 }
 
 /// Fails to compile when an event is added, so that nobody forgets it in `every_event`.

@@ -1,9 +1,11 @@
 //! The port behind which SQLite and PostgreSQL stand: what the log needs of a database, and nothing more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::append::{Appended, Claim, IdempotencyRecord, LimitChange, StreamVersion, Violation};
@@ -20,6 +22,10 @@ pub(crate) struct PreparedEvent {
     pub payload: String,
     /// JSON text: a flat object of strings, with `command_id` in it.
     pub metadata: String,
+    /// What `payload` says.
+    pub sealed_payload: Value,
+    /// What `metadata` says.
+    pub sealed_metadata: BTreeMap<String, String>,
 }
 
 /// The events of one stream of a prepared append.

@@ -3,6 +3,7 @@
 //! A commit of this process wakes the feeds at once. What another process commits is found by looking again: each 100 ms,
 //! or each 5 ms while somebody waits for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,11 +43,14 @@ impl Feed {
     /// # Errors
     ///
     /// [`ReadError`] when the log can't be read; the feed stays where it is, so calling again goes on from there.
-    pub async fn next(&mut self, limit: usize) -> Result<Vec<RecordedEvent>, ReadError> {
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
         loop {
             // Before the read, so that a commit during it wakes the wait below.
             self.commits.borrow_and_update();
-            let events = self.log.read(self.position, limit.max(1)).await?;
+            let mut events = self.log.recent(self.position, limit.max(1));
+            if events.is_empty() {
+                events = self.log.read(self.position, limit.max(1)).await?.into_iter().map(Arc::new).collect();
+            }
             if let Some(last) = events.last() {
                 self.position = last.position;
                 return Ok(events);
@@ -78,13 +82,20 @@ pub struct Hurry {
 
 impl Hurry {
     pub(crate) fn new(hurries: watch::Sender<usize>) -> Self {
-        hurries.send_modify(|count| *count += 1);
+        // Feeds need to know of the first one only; hundreds may wait at a time.
+        hurries.send_if_modified(|count| {
+            *count += 1;
+            *count == 1
+        });
         Self { hurries }
     }
 }
 
 impl Drop for Hurry {
     fn drop(&mut self) {
-        self.hurries.send_modify(|count| *count -= 1);
+        self.hurries.send_if_modified(|count| {
+            *count -= 1;
+            *count == 0
+        });
     }
 }

@@ -15,6 +15,7 @@ use crate::config::{EngineConfig, LogConfig};
 use crate::engine::{Engine, Offence};
 use crate::feed::{Feed, Hurry};
 use crate::postgres::{self, Postgres};
+use crate::recent::Recent;
 use crate::sealing::Sealer;
 use crate::sqlite::Sqlite;
 use crate::writer::{Refusal, Writer};
@@ -36,6 +37,7 @@ struct Shared {
     /// `None` where the log was opened read-only.
     writer: Option<Writer>,
     commits: watch::Sender<Position>,
+    recent: Arc<Recent>,
     hurries: watch::Sender<usize>,
 }
 
@@ -106,13 +108,15 @@ impl EventLog {
             }
         };
         let commits = watch::Sender::new(head);
-        let writer = writable.then(|| Writer::start(engine.clone(), config, commits.clone()));
+        let recent = Arc::new(Recent::default());
+        let writer = writable.then(|| Writer::start(engine.clone(), config, commits.clone(), Arc::clone(&recent)));
         Ok(Self {
             shared: Arc::new(Shared {
                 sealer: Sealer::new(&config.master_key),
                 clock: config.clock,
                 writer,
                 commits,
+                recent,
                 hurries: watch::Sender::new(0),
                 engine,
             }),
@@ -165,6 +169,13 @@ impl EventLog {
             }
         }
         Ok(events)
+    }
+
+    /// Up to `limit` events that follow a position without a gap, as far as this process committed them a moment ago.
+    /// None says nothing about the log: another process may have written what follows.
+    #[must_use]
+    pub fn recent(&self, after: Position, limit: usize) -> Vec<Arc<RecordedEvent>> {
+        self.shared.recent.after(after, limit)
     }
 
     /// Up to `limit` events of one tenant after a position, sealed, in position order.

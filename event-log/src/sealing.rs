@@ -173,12 +173,10 @@ fn prepare_stream(
 /// `key` is there whenever the event holds something personal.
 fn prepare_event(command_id: Uuid, event: &NewEvent, place: Place<'_>, key: Option<&DataKey>) -> PreparedEvent {
     let payload = match key {
-        Some(key) => {
-            markers::seal(&event.payload, |path, value| key.seal(place, path, value.to_string().as_bytes())).to_string()
-        }
-        None => event.payload.to_string(),
+        Some(key) => markers::seal(&event.payload, |path, value| key.seal(place, path, value.to_string().as_bytes())),
+        None => event.payload.clone(),
     };
-    let mut metadata: BTreeMap<&str, String> = BTreeMap::from([(COMMAND_ID, command_id.to_string())]);
+    let mut metadata = BTreeMap::from([(COMMAND_ID.to_owned(), command_id.to_string())]);
     for (name, value) in &event.metadata {
         let text = match (value, key) {
             (MetadataValue::Personal(text), Some(key)) => {
@@ -187,13 +185,15 @@ fn prepare_event(command_id: Uuid, event: &NewEvent, place: Place<'_>, key: Opti
             (MetadataValue::Personal(_), None) => markers::ERASED_TEXT.to_owned(),
             (MetadataValue::Plain(text), _) => markers::plain_text(text),
         };
-        metadata.insert(name, text);
+        metadata.insert(name.clone(), text);
     }
     PreparedEvent {
         event_type: event.event_type.clone().into_owned(),
         event_version: event.event_version.clone().into_owned(),
-        payload,
-        metadata: metadata.into_iter().collect::<Value>().to_string(),
+        payload: payload.to_string(),
+        metadata: serde_json::json!(metadata).to_string(),
+        sealed_payload: payload,
+        sealed_metadata: metadata,
     }
 }
 

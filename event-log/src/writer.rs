@@ -10,6 +10,7 @@ mod footprint;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -19,6 +20,7 @@ use crate::append::{AppendError, Appended, Lane};
 use crate::config::LogConfig;
 use crate::engine::{Engine, Offence, Prepared};
 use crate::position::Position;
+use crate::recent::Recent;
 use collect::Lanes;
 use commit::Committer;
 use footprint::Footprint;
@@ -52,7 +54,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the task. It ends when it was stopped, or when the last handle is gone; either way after it has committed
     /// what was accepted.
-    pub fn start(engine: Engine, config: &LogConfig, commits: watch::Sender<Position>) -> Self {
+    pub fn start(engine: Engine, config: &LogConfig, commits: watch::Sender<Position>, recent: Arc<Recent>) -> Self {
         let (foreground, foreground_lane) = mpsc::channel(config.queue_capacity.max(1));
         let (background, background_lane) = mpsc::channel(config.queue_capacity.max(1));
         let stop = watch::Sender::new(false);
@@ -61,7 +63,7 @@ impl Writer {
             config.clock,
             Duration::from_millis(config.outage_patience_ms),
             Lanes::new(foreground_lane, background_lane, config.max_batch.max(1)),
-            commits,
+            (commits, recent),
             stop.subscribe(),
         );
         let task = Mutex::new(Some(tokio::spawn(committer.run())));

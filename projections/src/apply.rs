@@ -1,6 +1,7 @@
 //! Applying a batch of events to the rows of one generation, inside a transaction that somebody else began.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::Utc;
 use tenure_event_log::{Position, RecordedEvent};
@@ -15,16 +16,22 @@ use crate::{Problem, ProblemKind};
 pub(crate) struct Page {
     /// What the events follow.
     pub after: Position,
-    events: Vec<(RecordedEvent, Result<Happened, Obstacle>)>,
+    events: Vec<(Arc<RecordedEvent>, Result<Happened, Obstacle>)>,
 }
 
 impl Page {
-    pub fn new(after: Position, events: Vec<RecordedEvent>) -> Self {
+    pub fn new(after: Position, events: Vec<impl Into<Arc<RecordedEvent>>>) -> Self {
         let read = |event| {
+            let event: Arc<RecordedEvent> = Into::into(event);
             let happened = history::read(&event);
             (event, happened)
         };
         Self { after, events: events.into_iter().map(read).collect() }
+    }
+
+    /// A page without events.
+    pub fn empty(after: Position) -> Self {
+        Self { after, events: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -45,7 +52,7 @@ impl Page {
         self.after <= position && position < self.end()
     }
 
-    fn from(&self, position: Position) -> &[(RecordedEvent, Result<Happened, Obstacle>)] {
+    fn from(&self, position: Position) -> &[(Arc<RecordedEvent>, Result<Happened, Obstacle>)] {
         let start = self.events.partition_point(|(event, _)| event.position <= position);
         &self.events[start..]
     }
@@ -100,7 +107,7 @@ pub(crate) async fn apply(
 /// The events that concern the view; or the first that it would have to apply and can't read.
 fn readable(
     view: View,
-    events: &[(RecordedEvent, Result<Happened, Obstacle>)],
+    events: &[(Arc<RecordedEvent>, Result<Happened, Obstacle>)],
 ) -> Result<Vec<Fact<'_>>, (usize, Obstacle)> {
     let mut facts = Vec::with_capacity(events.len());
     for (index, (recorded, happened)) in events.iter().enumerate() {
@@ -116,8 +123,19 @@ fn readable(
 /// Loads the rows that the events read and that are not there yet.
 async fn load(session: &mut Session, view: View, rows: &mut Rows, facts: &[Fact<'_>]) -> Result<(), StoreError> {
     let mut missing: HashMap<&'static str, (&'static Table, HashSet<Cells>)> = HashMap::new();
-    for (table, key) in facts.iter().filter_map(|fact| view.reads(fact)) {
-        if rows.lacks(table, &key) {
+    let mut born = HashSet::new();
+    for fact in facts {
+        if fact.is_birth() {
+            born.insert(fact.tenant());
+        }
+        let Some((table, key)) = view.reads(fact) else { continue };
+        if !rows.lacks(table, &key) {
+            continue;
+        }
+        if born.contains(&fact.tenant()) {
+            // Every row is some tenant's, and this one begins in this batch.
+            rows.loaded(table, vec![key], Vec::new());
+        } else {
             missing.entry(table.name).or_insert_with(|| (table, HashSet::new())).1.insert(key);
         }
     }

@@ -82,6 +82,6 @@ fn typed<A: Decider>(event: &RecordedEvent, known: &[(&str, u32)]) -> Result<A::
     if event.event_version.parse::<u32>().is_ok_and(|version| version > *newest) {
         return Err(Obstacle::Unknown);
     }
-    decode::<A>(&event.event_type, &event.event_version, event.payload.clone())
+    decode::<A>(&event.event_type, &event.event_version, &event.payload)
         .map_err(|corruption| Obstacle::poison(&corruption))
 }

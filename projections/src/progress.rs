@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tenure_event_log::{EventLog, Position};
+use tenure_event_log::{EventLog, Milestone, Position};
 use tokio::sync::watch;
 
 use crate::generation::Checkpoint;
@@ -29,6 +29,8 @@ pub(crate) struct Known([(u32, Position); View::ALL.len()]);
 /// Shared by the projector, which writes it, and everybody else.
 pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
+    /// What all lanes have passed; changed under the lanes' lock.
+    passed: Milestone,
     waiters: watch::Sender<usize>,
     building: Mutex<Vec<ProjectionStatus>>,
 }
@@ -37,6 +39,7 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             lanes: watch::Sender::new(Lanes::default()),
+            passed: Milestone::default(),
             waiters: watch::Sender::new(0),
             building: Mutex::new(Vec::new()),
         }
@@ -54,7 +57,7 @@ impl Progress {
 
     /// How far all live generations are.
     pub fn all_passed(&self) -> Position {
-        self.lanes.borrow().iter().map(|lane| lane.position).min().unwrap_or_default()
+        self.passed.reached()
     }
 
     /// What stops the view.
@@ -86,6 +89,9 @@ impl Progress {
                     moved = true;
                 }
             }
+            if moved {
+                self.passed.set(hindmost(lanes));
+            }
             moved
         });
     }
@@ -104,6 +110,7 @@ impl Progress {
                     let lane = &mut lanes[checkpoint.view.index()];
                     (lane.generation, lane.position) = (checkpoint.generation, checkpoint.position);
                 }
+                self.passed.set(hindmost(lanes));
             });
         }
         lost.into_iter().map(|checkpoint| checkpoint.view).collect()
@@ -112,16 +119,12 @@ impl Progress {
     /// The view stands still.
     pub fn stopped(&self, view: View, problem: Problem) {
         self.lanes.send_modify(|lanes| lanes[view.index()].problem = Some(problem));
+        self.passed.disturb();
     }
 
     /// Waits until all live generations have passed a position; false if they have not in time, or one can't.
     pub async fn wait_for(&self, log: &EventLog, position: Position, timeout: Duration) -> bool {
-        let mut lanes = self.lanes.subscribe();
-        let mut passed = async || {
-            let over = |lanes: &Lanes| lanes.iter().all(|lane| lane.position >= position) || poisoned(lanes, position);
-            let lanes = lanes.wait_for(|lanes| over(lanes)).await;
-            lanes.is_ok_and(|lanes| lanes.iter().all(|lane| lane.position >= position))
-        };
+        let passed = || self.passed.passed_unless(position, || poisoned(&self.lanes.borrow(), position));
         if let Ok(passed) = tokio::time::timeout(timeout.min(BEFORE_HURRYING), passed()).await {
             return passed;
         }
@@ -190,6 +193,11 @@ impl Progress {
     }
 }
 
+/// What all lanes have passed.
+fn hindmost(lanes: &Lanes) -> Position {
+    lanes.iter().map(|lane| lane.position).min().unwrap_or_default()
+}
+
 /// A poisoned view does not pass its poison while somebody waits: there is no use in waiting.
 fn poisoned(lanes: &Lanes, position: Position) -> bool {
     lanes
@@ -202,13 +210,20 @@ struct Waiter<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waiter<'a> {
     fn new(waiters: &'a watch::Sender<usize>) -> Self {
-        waiters.send_modify(|waiters| *waiters += 1);
+        // The projector needs to know of the first one only.
+        waiters.send_if_modified(|waiters| {
+            *waiters += 1;
+            *waiters == 1
+        });
         Self(waiters)
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|waiters| *waiters -= 1);
+        self.0.send_if_modified(|waiters| {
+            *waiters -= 1;
+            *waiters == 0
+        });
     }
 }

@@ -57,7 +57,7 @@ enum Round {
 
 impl Projector {
     pub fn new(shared: Arc<Shared>) -> Self {
-        let page = Arc::new(Page::new(shared.progress.all_passed(), Vec::new()));
+        let page = Arc::new(Page::empty(shared.progress.all_passed()));
         Self { shared, session: None, lanes: View::ALL.map(|_| Lane { rows: None, retry: None }), page }
     }
 
@@ -283,7 +283,7 @@ impl Projector {
         let delay = lane.retry.map_or(FIRST_RETRY, |retry| (retry.delay * 2).min(LAST_RETRY));
         lane.retry = Some(Retry { at: Instant::now() + delay, delay });
         // Read anew before the retry: the row may have been repaired.
-        self.page = Arc::new(Page::new(self.page.end(), Vec::new()));
+        self.page = Arc::new(Page::empty(self.page.end()));
         if before.is_none() {
             tracing::error!(view = view.name(), %problem, "projection stopped");
         }

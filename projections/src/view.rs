@@ -1,6 +1,6 @@
 //! The views there are, and what the projector asks of each.
 
-use tenure_aggregates::TenantId;
+use tenure_aggregates::{TenantId, tenant};
 use tenure_event_log::RecordedEvent;
 
 use crate::batch::{Cells, Table};
@@ -15,6 +15,11 @@ pub(crate) struct Fact<'a> {
 }
 
 impl Fact<'_> {
+    /// Whether it is the first that ever happened in its tenant.
+    pub fn is_birth(&self) -> bool {
+        matches!(self.happened, Happened::Tenant(tenant::Event::Provisioned { .. })) && self.recorded.sequence == 1
+    }
+
     /// The tenant that it happened in.
     pub fn tenant(&self) -> TenantId {
         TenantId::from_uuid(self.recorded.tenant_id)

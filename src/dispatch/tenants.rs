@@ -235,7 +235,7 @@ impl Inner {
             return Err(CommandError::NotFound);
         }
         let at = match last {
-            Some(event) => time_of(event)?,
+            Some(event) => time_of(&event)?,
             None => self.log.clock().now(),
         };
         // The command stands somewhere before the head.
@@ -249,7 +249,7 @@ impl Inner {
 }
 
 /// When the event happened: for that time the first answer was rendered.
-fn time_of(event: SerializedEvent) -> Result<DateTime<Utc>, CommandError> {
-    let decoded = decode::<Tenant>(&event.event_type, &event.event_version, event.payload);
+fn time_of(event: &SerializedEvent) -> Result<DateTime<Utc>, CommandError> {
+    let decoded = decode::<Tenant>(&event.event_type, &event.event_version, &event.payload);
     decoded.map(|event| event.at()).map_err(|corruption| CommandError::Defect(corruption.to_string()))
 }

@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use tenure_aggregates::tenant::Stage;
 use tenure_aggregates::{TenantId, TenantKind};
-use tenure_event_log::{EventLog, Position, ReadError};
-use tokio::sync::watch;
+use tenure_event_log::{EventLog, Milestone, Position, ReadError};
 
 use super::denied::Denied;
 use super::policy::Resource;
@@ -61,7 +60,7 @@ pub struct Gate {
 struct Inner {
     log: EventLog,
     tenants: RwLock<Tenants>,
-    position: watch::Sender<Position>,
+    position: Milestone,
     born: Instant,
     /// When the log was last read to its end, in milliseconds after `born`.
     fresh_at_ms: AtomicU64,
@@ -82,7 +81,7 @@ impl Gate {
         let inner = Arc::new(Inner {
             log,
             tenants: RwLock::new(Tenants::new(start.tenants)),
-            position: watch::Sender::new(start.position),
+            position: Milestone::new(start.position),
             born: Instant::now(),
             fresh_at_ms: AtomicU64::new(0),
         });
@@ -136,9 +135,7 @@ impl Gate {
 
     /// Waits until the gate has passed `position`, but no longer than `limit`. Answers whether it has.
     pub async fn wait_for(&self, position: Position, limit: Duration) -> bool {
-        let mut passed = self.inner.position.subscribe();
-        let wait = passed.wait_for(|reached| *reached >= position);
-        matches!(tokio::time::timeout(limit, wait).await, Ok(Ok(_)))
+        tokio::time::timeout(limit, self.inner.position.passed(position)).await.is_ok()
     }
 
     /// A subject's pseudonym: the same everywhere in the cell, and telling nothing to who lacks the master key.
@@ -149,7 +146,7 @@ impl Gate {
     /// Up to where the gate has read the log.
     #[must_use]
     pub fn position(&self) -> Position {
-        *self.inner.position.borrow()
+        self.inner.position.reached()
     }
 
     /// Whether the log was read to its end within the last second. For readiness; [`Gate::check`] asks by itself.

@@ -78,7 +78,7 @@ fn archived(version: &str) -> Value {
 #[test]
 fn every_shape_ever_written_is_read_as_the_present_one() {
     for version in ["1", "2"] {
-        let event = decode::<Lamp>("lamp.switched", version, archived(version)).expect("readable");
+        let event = decode::<Lamp>("lamp.switched", version, &archived(version)).expect("readable");
         assert_eq!(event, Event::Switched { percent: 100 });
     }
 }
@@ -96,6 +96,6 @@ fn a_history_of_several_shapes_folds() {
 
 #[test]
 fn an_old_payload_under_a_new_version_is_not_read() {
-    let misread = decode::<Lamp>("lamp.switched", "3", archived("1"));
+    let misread = decode::<Lamp>("lamp.switched", "3", &archived("1"));
     assert!(matches!(misread, Err(Corruption::Unreadable(_))));
 }

@@ -13,6 +13,7 @@ use crate::append::Appended;
 use crate::clock::Clock;
 use crate::engine::{BatchAnswer, Engine, EngineError};
 use crate::position::Position;
+use crate::recent::Recent;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -26,6 +27,7 @@ pub(super) struct Committer {
     patience: Duration,
     lanes: Lanes,
     commits: watch::Sender<Position>,
+    recent: Arc<Recent>,
     stop: watch::Receiver<bool>,
     /// When the task was told to stop.
     stopping: Option<Instant>,
@@ -45,10 +47,10 @@ impl Committer {
         clock: Clock,
         patience: Duration,
         lanes: Lanes,
-        commits: watch::Sender<Position>,
+        (commits, recent): (watch::Sender<Position>, Arc<Recent>),
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { engine, clock, patience, lanes, commits, stop, stopping: None, down: false }
+        Self { engine, clock, patience, lanes, commits, recent, stop, stopping: None, down: false }
     }
 
     pub async fn run(mut self) {
@@ -174,8 +176,12 @@ impl Committer {
     }
 
     fn deliver(&self, batch: &mut Batch, answer: BatchAnswer) {
+        // Before the announcement: who is woken by it finds them.
+        let prepared = Arc::unwrap_or_clone(std::mem::take(&mut batch.prepared));
+        let committed = prepared.into_iter().zip(&answer);
+        self.recent
+            .committed(committed.filter_map(|(prepared, answer)| Some((prepared, answer.as_ref().ok()?.clone()))));
         self.announce(answer.iter().flatten());
-        batch.prepared = Arc::default();
         for (reply, answer) in batch.replies.drain(..).zip(answer) {
             // Whoever stopped waiting does not want to know.
             let _ = reply.send(answer.map_err(Refusal::Offence));

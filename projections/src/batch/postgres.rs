@@ -54,6 +54,7 @@ impl Postgres {
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
         ]);
         let reader =

@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use tenure_event_log::RecordedEvent;
+
 use super::{GateError, Inner};
 
-/// How often the log is looked at for other instances' commits; this instance's own wake the gate at once.
+/// How often the log is looked at for other instances' commits; this instance's own reach the gate at once, from memory.
 const POLL: Duration = Duration::from_millis(100);
 /// A read that takes longer is given up, so that a connection that hangs does not hold the gate for ever.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,26 +25,43 @@ impl Inner {
     /// Reads once from where the gate is, and takes over what is there.
     pub async fn read_page(&self) -> Result<Page, GateError> {
         let asked = Instant::now();
-        let after = *self.position.borrow();
-        let events = self.log.read(after, PAGE).await?;
+        let events = self.log.read(self.position.reached(), PAGE).await?;
         let at_end = events.len() < PAGE;
-        for event in events {
-            let (tenant, position) = (event.tenant_id, event.position);
-            let applied = self.tenants.write().unwrap_or_else(PoisonError::into_inner).apply(event);
-            if applied.deleted {
-                self.log.forget_keys(tenant);
-            }
-            if let Some(unreadable) = applied.unreadable {
-                let error = &unreadable as &dyn std::error::Error;
-                tracing::error!(tenant.id = %tenant, error, "this tenant's people are turned away");
-            }
-            self.position.send_replace(position);
-        }
+        self.take_over(events.iter());
         if at_end {
             let fresh_at = asked.saturating_duration_since(self.born).as_millis();
             self.fresh_at_ms.fetch_max(u64::try_from(fresh_at).unwrap_or(u64::MAX), Ordering::AcqRel);
         }
         Ok(Page { at_end })
+    }
+
+    /// Takes over what this instance has just committed, as far as it follows without a gap.
+    fn take_recent(&self) {
+        loop {
+            let events = self.log.recent(self.position.reached(), PAGE);
+            if events.is_empty() {
+                return;
+            }
+            self.take_over(events.iter().map(AsRef::as_ref));
+        }
+    }
+
+    fn take_over<'a>(&self, events: impl Iterator<Item = &'a RecordedEvent>) {
+        let mut last = None;
+        for event in events {
+            let applied = self.tenants.write().unwrap_or_else(PoisonError::into_inner).apply(event);
+            if applied.deleted {
+                self.log.forget_keys(event.tenant_id);
+            }
+            if let Some(unreadable) = applied.unreadable {
+                let error = &unreadable as &dyn std::error::Error;
+                tracing::error!(tenant.id = %event.tenant_id, error, "this tenant's people are turned away");
+            }
+            last = Some(event.position);
+        }
+        if let Some(last) = last {
+            self.position.set(last);
+        }
     }
 }
 
@@ -52,15 +71,31 @@ pub(super) fn spawn(inner: &Arc<Inner>) {
     let mut commits = inner.log.local_head();
     tokio::spawn(async move {
         let mut failing = false;
+        // The log itself is asked at intervals, however much this instance commits: only it knows of the others' commits.
+        let mut ask_at = tokio::time::Instant::now();
         loop {
-            // Before the read, so that a commit during it is not waited for.
-            commits.borrow_and_update();
+            // Before the look, so that a commit during it is not waited for.
+            let head = *commits.borrow_and_update();
             let Some(inner) = weak.upgrade() else { return };
+            inner.take_recent();
+            if inner.position.reached() >= head && tokio::time::Instant::now() < ask_at {
+                drop(inner);
+                tokio::select! {
+                    Ok(()) = commits.changed() => {}
+                    () = tokio::time::sleep_until(ask_at) => {}
+                }
+                continue;
+            }
             let page = tokio::time::timeout(PATIENCE, inner.read_page()).await;
             drop(inner);
+            ask_at = tokio::time::Instant::now() + POLL;
             let failed = match page {
-                Ok(Ok(page)) if !page.at_end => continue,
-                Ok(Ok(_)) => false,
+                Ok(Ok(page)) => {
+                    if !page.at_end {
+                        ask_at = tokio::time::Instant::now();
+                    }
+                    false
+                }
                 Ok(Err(error)) => {
                     if !failing {
                         let error = &error as &dyn std::error::Error;
@@ -79,9 +114,8 @@ pub(super) fn spawn(inner: &Arc<Inner>) {
                 tracing::info!("the gate reads the log again");
             }
             failing = failed;
-            tokio::select! {
-                Ok(()) = commits.changed() => {}
-                () = tokio::time::sleep(POLL) => {}
+            if failed {
+                tokio::time::sleep_until(ask_at).await;
             }
         }
     });

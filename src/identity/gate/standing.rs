@@ -51,16 +51,16 @@ impl Tenants {
     }
 
     /// Takes over what an event says. Streams of other aggregates say nothing to the gate.
-    pub fn apply(&mut self, event: RecordedEvent) -> Applied {
+    pub fn apply(&mut self, event: &RecordedEvent) -> Applied {
         if event.stream.aggregate_type != Tenant::TYPE {
             return Applied::default();
         }
         let tenant = TenantId::from_uuid(event.tenant_id);
-        let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, event.payload) {
+        let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, &event.payload) {
             Ok(decoded) => decoded,
             Err(cause) => {
                 self.undecidable.insert(tenant);
-                let unreadable = Unreadable { position: event.position, event_type: event.event_type, cause };
+                let unreadable = Unreadable { position: event.position, event_type: event.event_type.clone(), cause };
                 return Applied { unreadable: Some(unreadable), deleted: false };
             }
         };

@@ -184,7 +184,12 @@ impl TenantDetail {
 
 /// The answer to a command: the tenant as the command left it.
 async fn answer(app: &App, mut outcome: Outcome, status: StatusCode, wait: Wait) -> Result<HttpResponse, Problem> {
-    let counts = match tenants::counts(&app.views, outcome.tenant_id).await {
+    let counts = match outcome.tenant.sequence {
+        // Nobody is in a tenant that has just been made.
+        1 => Ok(None),
+        _ => tenants::counts(&app.views, outcome.tenant_id).await,
+    };
+    let counts = match counts {
         Ok(counts) => counts,
         // The command is committed: that the views can't be asked is no reason to call it refused.
         Err(error) if outcome.position.is_some() => {
