@@ -199,8 +199,14 @@ fn server_user() -> (u32, u32) {
     find("postgres").or_else(|| find("nobody")).expect("a user that the server can run as")
 }
 
-/// Below the ports that outgoing connections get, so that nobody takes it while the server is down.
-fn free_port() -> u16 {
+/// A port of this machine that nobody listens on: below those that outgoing connections get, so that nobody takes it while
+/// the server that it is meant for is down.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let seed = Uuid::new_v4().as_u128();
     (0..12_000_u128)
         .map(|step| 20_000 + u16::try_from((seed + step) % 12_000).expect("a port"))

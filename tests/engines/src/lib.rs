@@ -4,5 +4,5 @@
 mod cluster;
 mod database;
 
-pub use cluster::PostgresCluster;
+pub use cluster::{PostgresCluster, free_port};
 pub use database::TestDatabase;

@@ -1,0 +1,3 @@
+//! One file per kind of fault.
+
+pub mod service_killed;
