@@ -30,4 +30,5 @@ pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
 pub use feed::{Feed, Hurry};
 pub use log::EventLog;
 pub use position::Position;
+pub use postgres::{PostgresServers, ServerWatch};
 pub use sealing::{MasterKey, MasterKeyError};

@@ -114,29 +114,32 @@ impl Cell {
     ///
     /// # Errors
     /// No token can be made.
-    pub fn access(&self) -> anyhow::Result<Arc<Access>> {
+    pub async fn access(&self) -> anyhow::Result<Arc<Access>> {
         let urls = self.instances.iter().map(|instance| instance.url.clone()).collect();
-        Ok(Arc::new(Access { urls, msp: self.token("msp-admin", None)?, support: self.token("support", None)? }))
+        let (msp, support) = (self.token("msp-admin", None).await?, self.token("support", None).await?);
+        Ok(Arc::new(Access { urls, msp, support }))
     }
 
     /// A token of this role, for the MSP or for one of its tenants.
     ///
     /// # Errors
     /// `tenure token` fails.
-    pub fn token(&self, role: &str, tenant: Option<TenantId>) -> anyhow::Result<String> {
+    pub async fn token(&self, role: &str, tenant: Option<TenantId>) -> anyhow::Result<String> {
         let tenant = tenant.map(|tenant| tenant.to_string());
         let mut arguments = vec!["token", "--role", role, "--expires-in", "7d"];
         arguments.extend(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
-        self.tenure(&arguments)
+        self.tenure(&arguments).await
     }
 
     /// Runs a subcommand beside the service or without it; what it printed.
     ///
     /// # Errors
     /// It fails; says what it wrote.
-    pub fn tenure(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub async fn tenure(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let instance = self.instances.first().context("a cell without an instance has no settings")?;
-        let output = instance.command().args(arguments).output()?;
+        let mut command = instance.command();
+        command.args(arguments);
+        let output = tokio::process::Command::from(command).output().await?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "tenure {}: {errors}", arguments.join(" "));
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tenure_aggregates::TenantId;
@@ -65,9 +66,20 @@ pub struct Client {
     history: History,
 }
 
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The tenant, where the answer shows it.
+    pub id: Option<TenantId>,
+    /// The version that the answer shows.
+    pub etag: String,
+    /// The position told.
+    pub position: Option<u64>,
+}
+
 /// What one attempt came to.
 enum Attempt {
-    Done { id: Option<TenantId>, etag: String, position: Option<u64> },
+    Done(Done),
     Refused { code: String },
     NotDone,
     Unknown,
@@ -100,10 +112,47 @@ impl Client {
             let pause = self.random.between(0, self.manners.pause_ms);
             tokio::time::sleep(pause).await;
         }
+        self.into_history()
+    }
+
+    /// What it knows.
+    #[must_use]
+    pub fn into_history(mut self) -> History {
         for tenant in self.tenants {
             self.history.tenants.insert(tenant.short_code, Believed { id: tenant.id, stage: Some(tenant.stage) });
         }
         self.history
+    }
+
+    /// A mark that no other command of this client has.
+    pub fn mark(&mut self) -> String {
+        self.commands += 1;
+        format!("{}-{}", self.name, self.commands)
+    }
+
+    /// Gives this very command to this instance, until it is carried out. `None` if it was refused, which is then among
+    /// the surprises, or left.
+    pub async fn carry_out(&mut self, at: usize, command: &Command, short_code: &str) -> Option<Done> {
+        match self.see_through(Some(at), command, short_code).await {
+            Attempt::Done(done) => Some(done),
+            Attempt::Refused { .. } | Attempt::NotDone | Attempt::Unknown => None,
+        }
+    }
+
+    /// Makes a tenant at this instance; its id, its short code and its position.
+    ///
+    /// # Errors
+    /// It was not made.
+    pub async fn new_tenant(&mut self, at: usize) -> anyhow::Result<(TenantId, String, u64)> {
+        let short_code = self.mark();
+        let command = Command::provision(short_code.clone(), &short_code);
+        let done = self.carry_out(at, &command, &short_code).await.context("a tenant was not made")?;
+        Ok((done.id.context("a tenant has no id")?, short_code, done.position.unwrap_or_default()))
+    }
+
+    /// Something that was seen and must not be.
+    pub fn surprise(&mut self, what: String) {
+        self.history.surprises.push(what);
     }
 
     async fn next(&mut self) {
@@ -112,8 +161,7 @@ impl Client {
         {
             return self.repeat(&command, &etag).await;
         }
-        self.commands += 1;
-        let mark = format!("{}-{}", self.name, self.commands);
+        let mark = self.mark();
         if self.tenants.is_empty() || self.random.chance(20) {
             self.provision(mark).await;
             return;
@@ -121,8 +169,8 @@ impl Client {
         let place = self.random.index(self.tenants.len());
         let Owned { id, short_code, stage, .. } = self.tenants[place].clone();
         let command = Command::of_life(&mut self.random, mark, id, &short_code, stage, self.commands);
-        match self.see_through(&command, &short_code).await {
-            Attempt::Done { etag, position, .. } => {
+        match self.see_through(None, &command, &short_code).await {
+            Attempt::Done(Done { etag, position, .. }) => {
                 let tenant = &mut self.tenants[place];
                 tenant.stage = command.stage_after(stage);
                 tenant.position = position.unwrap_or(tenant.position);
@@ -142,7 +190,8 @@ impl Client {
     async fn provision(&mut self, mark: String) {
         let short_code = mark.clone();
         let command = Command::provision(mark, &short_code);
-        if let Attempt::Done { id: Some(id), etag, position } = self.see_through(&command, &short_code).await {
+        let attempt = self.see_through(None, &command, &short_code).await;
+        if let Attempt::Done(Done { id: Some(id), etag, position }) = attempt {
             let position = position.unwrap_or_default();
             self.tenants.push(Owned { id, short_code, stage: Stage::Active, position });
             self.last = Some((command, etag));
@@ -150,7 +199,7 @@ impl Client {
     }
 
     /// Sends a command until its outcome is known, or leaves it.
-    async fn see_through(&mut self, command: &Command, short_code: &str) -> Attempt {
+    async fn see_through(&mut self, at: Option<usize>, command: &Command, short_code: &str) -> Attempt {
         let mut record = Record {
             mark: command.mark.clone(),
             kind: command.kind,
@@ -161,10 +210,10 @@ impl Client {
         };
         let began = Instant::now();
         let outcome = loop {
-            let instance = self.random.index(self.access.urls.len());
+            let instance = at.unwrap_or_else(|| self.random.index(self.access.urls.len()));
             let attempt = self.attempt(instance, command, &mut record.attempts).await;
             match &attempt {
-                Attempt::Done { position, .. } => {
+                Attempt::Done(Done { position, .. }) => {
                     record.promise = Promise::Done;
                     record.position = position.filter(|_| record.attempts.len() == 1);
                     break attempt;
@@ -183,8 +232,9 @@ impl Client {
                 let told = record.attempts.join(", ");
                 self.history.surprises.push(format!("{} was not answered for minutes: {told}", command.mark));
             }
-            // An operation that takes no key is only repeated by its tenant's one client, which goes on with it.
-            if late || self.random.chance(self.manners.gives_up) {
+            // Without a key a request that is late on its way can't be told from its repetition.
+            let is_open = record.promise == Promise::Unknown && !command.takes_key();
+            if late || is_open || self.random.chance(self.manners.gives_up) {
                 break attempt;
             }
             tokio::time::sleep(self.random.between(10, 60)).await;
@@ -201,8 +251,7 @@ impl Client {
         let url = format!("{}{}", self.access.urls[instance], command.path);
         let request = self.http.request(command.method.clone(), url).bearer_auth(token).json(&command.body);
         let request = request.header("x-request-id", &command.mark);
-        let request =
-            if command.takes_key() { request.header("idempotency-key", &command.mark) } else { request };
+        let request = if command.takes_key() { request.header("idempotency-key", &command.mark) } else { request };
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => {
@@ -226,7 +275,7 @@ impl Client {
         told.push(format!("{instance}: {} {code}", status.as_u16()));
         if status.is_success() {
             let id = body.as_ref().and_then(|body| body["tenantId"].as_str()?.parse().ok());
-            return Attempt::Done { id, etag, position };
+            return Attempt::Done(Done { id, etag, position });
         }
         match (status, code.as_str()) {
             // The first attempt is still on its way.
@@ -241,9 +290,9 @@ impl Client {
         let instance = self.random.index(self.access.urls.len());
         let mut told = Vec::new();
         match self.attempt(instance, command, &mut told).await {
-            Attempt::Done { etag: again, .. } if again == etag => {}
+            Attempt::Done(done) if done.etag == etag => {}
             Attempt::NotDone | Attempt::Unknown => {}
-            Attempt::Done { .. } | Attempt::Refused { .. } => {
+            Attempt::Done(_) | Attempt::Refused { .. } => {
                 let told = told.join(", ");
                 self.history.surprises.push(format!("{} was repeated and answered otherwise: {told}", command.mark));
             }

@@ -69,14 +69,7 @@ impl Command {
 
     /// An operation on a tenant in this stage. `number` makes what it changes distinct.
     #[must_use]
-    pub fn on_tenant(
-        mark: String,
-        kind: Kind,
-        tenant: TenantId,
-        short_code: &str,
-        stage: Stage,
-        number: u64,
-    ) -> Self {
+    pub fn on_tenant(mark: String, kind: Kind, tenant: TenantId, short_code: &str, stage: Stage, number: u64) -> Self {
         let path = format!("/api/v1/msp/tenants/{tenant}");
         let refusal = match (kind, stage) {
             (Kind::Suspend | Kind::ReportUsage, Stage::Active)
@@ -102,7 +95,8 @@ impl Command {
             Kind::Update => {
                 // The mark makes it a change whatever was there before.
                 let limit = 1_000 + number % 1_000;
-                let body = json!({"displayName": format!("Company {mark}"), "maxUsers": limit, "maxResources": 1_000_000});
+                let body =
+                    json!({"displayName": format!("Company {mark}"), "maxUsers": limit, "maxResources": 1_000_000});
                 Self { method: Method::PATCH, ..Self::post(mark, kind, path, body) }
             }
             Kind::ReportUsage => {

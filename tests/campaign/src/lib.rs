@@ -12,6 +12,7 @@ pub mod command;
 pub mod history;
 pub mod instance;
 pub mod load;
+pub mod people;
 pub mod random;
 pub mod scenario;
 pub mod scenarios;

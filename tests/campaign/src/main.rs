@@ -73,7 +73,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let seconds = began.elapsed().as_secs_f64();
         match &result {
             Ok(tally) => println!("{:<26} {seconds:6.1} s  {tally:?}", scenario.name),
-            Err(error) => println!("{:<26} {seconds:6.1} s  FAILED: {error:?}", scenario.name),
+            Err(error) => println!("{:<26} {seconds:6.1} s  FAILED: {error:#}", scenario.name),
         }
         all_well &= result.is_ok();
     }

@@ -92,7 +92,19 @@ impl Run {
 }
 
 /// Every scenario, in the order of the report.
-pub const ALL: &[Scenario] = &[scenarios::service_killed::ON_SQLITE, scenarios::service_killed::ON_POSTGRES];
+pub const ALL: &[Scenario] = &[
+    scenarios::service_killed::ON_SQLITE,
+    scenarios::service_killed::ON_POSTGRES,
+    scenarios::database_killed::ALONE,
+    scenarios::database_killed::WITH_SERVICE,
+    scenarios::network::ANSWERS_CUT,
+    scenarios::network::BLACK_HOLE,
+    scenarios::instances::SWITCHED,
+    scenarios::instances::ALTERNATING,
+    scenarios::suspension_felt::SUSPENSION_FELT,
+    scenarios::frozen::FROZEN,
+    scenarios::failover::FAILOVER,
+];
 
 /// The scenario of this name.
 #[must_use]

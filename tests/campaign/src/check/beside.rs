@@ -36,7 +36,11 @@ pub async fn compare(cell: &Cell, facts: &Facts, faults: &mut Vec<String>) -> an
     let stored = rows(cell, Part::Log, "select scope, key, used, max from {}quotas").await?;
     if stored != expected {
         let wrong: Vec<_> = stored.iter().filter(|row| !expected.contains(row)).collect();
-        faults.push(format!("limits are {} in the table and {} after the events: {wrong:?}", stored.len(), expected.len()));
+        faults.push(format!(
+            "limits are {} in the table and {} after the events: {wrong:?}",
+            stored.len(),
+            expected.len()
+        ));
     }
 
     let orphans = "select i.key from {}idempotency i left join {}events e on e.aggregate_type = i.aggregate_type \

@@ -123,13 +123,7 @@ fn take(log: &EventLog, facts: &mut Facts, streams: &mut Streams, event: Recorde
 }
 
 /// The state after the event, whose claims and limits are taken over; `None` if it can't follow.
-fn evolve<A: Decider>(
-    log: &EventLog,
-    facts: &mut Facts,
-    state: A,
-    sequence: u64,
-    event: RecordedEvent,
-) -> Option<A> {
+fn evolve<A: Decider>(log: &EventLog, facts: &mut Facts, state: A, sequence: u64, event: RecordedEvent) -> Option<A> {
     let place = format!("{} of {} at position {}", event.event_type, event.stream, event.position);
     if event.sequence != sequence + 1 {
         facts.faults.push(format!("{place} has sequence {} after {sequence}", event.sequence));

@@ -46,7 +46,7 @@ pub async fn compare(cell: &Cell, facts: &Facts) -> anyhow::Result<Vec<String>> 
         }
     }
     for view in VIEWS {
-        cell.tenure(&["projections", "rebuild", view])?;
+        cell.tenure(&["projections", "rebuild", view]).await?;
     }
     let after = dump(cell).await?;
     for (table, rebuilt) in &after {

@@ -45,7 +45,7 @@ async fn torment(run: Run, mut cell: Cell) -> anyhow::Result<Tally> {
     let (mut tally, mut history) = (Tally::default(), History::default());
     let mut faults = run.random.child("faults");
     cell.start(1).await?;
-    let access = cell.access()?;
+    let access = cell.access().await?;
     for (name, rounds) in run.parts() {
         let load = Load::start(&name, CLIENTS, &access, &run.random, Manners::default())?;
         for _ in 0..rounds {
