@@ -7,7 +7,7 @@ use tenure_event_log::{EventLog, Position};
 use tokio::sync::watch;
 
 use crate::generation::Checkpoint;
-use crate::view::View;
+use crate::view::{Versions, View};
 use crate::{Problem, ProblemKind, ProjectionState, ProjectionStatus};
 
 /// Somebody who waits longer than this waits for another process.
@@ -31,11 +31,13 @@ pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
     waiters: watch::Sender<usize>,
     building: Mutex<Vec<ProjectionStatus>>,
+    versions: Versions,
 }
 
 impl Progress {
-    pub fn new() -> Self {
+    pub fn new(versions: Versions) -> Self {
         Self {
+            versions,
             lanes: watch::Sender::new(Lanes::default()),
             waiters: watch::Sender::new(0),
             building: Mutex::new(Vec::new()),
@@ -146,7 +148,7 @@ impl Progress {
         let lanes = self.lanes.borrow().clone();
         let live = View::ALL.into_iter().zip(lanes).map(|(view, lane)| ProjectionStatus {
             name: view.name(),
-            version: view.version(),
+            version: self.versions.of(view),
             generation: lane.generation,
             state: ProjectionState::Live,
             position: lane.position,
@@ -164,7 +166,7 @@ impl Progress {
         }
         building.push(ProjectionStatus {
             name: view.name(),
-            version: view.version(),
+            version: self.versions.of(view),
             generation: 0,
             state: ProjectionState::Building,
             position: Position::START,

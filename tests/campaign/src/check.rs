@@ -12,6 +12,7 @@ use crate::cell::Cell;
 use crate::history::History;
 
 pub use fold::{Fact, Facts};
+pub use views::{Dump, Release, dump, releases_differ};
 
 /// Most faults that a report names; the first ones say enough.
 const NAMED: usize = 20;

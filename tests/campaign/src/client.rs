@@ -218,7 +218,11 @@ impl Client {
                     record.position = position.filter(|_| record.attempts.len() == 1);
                     break attempt;
                 }
-                Attempt::Refused { code } if Some(code.as_str()) == command.refusal => break attempt,
+                // An earlier attempt may still be on its way, and meet a stage that allows it.
+                Attempt::Refused { code } if Some(code.as_str()) == command.refusal => match record.promise {
+                    Promise::Unknown => break Attempt::Unknown,
+                    Promise::NotDone | Promise::Done => break attempt,
+                },
                 Attempt::Refused { code } => {
                     let told = record.attempts.join(", ");
                     self.history.surprises.push(format!("{} was refused with {code}: {told}", command.mark));

@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use tenure_campaign::random::Random;
+use tenure_campaign::report::{Chapter, Report};
 use tenure_campaign::scenario::{ALL, Run, Scenario, Tally, named};
+
+/// More than there are cores: some of the work blocks its thread for a while, such as the start of a server.
+const WORKERS: usize = 4;
 
 /// Crashes, cuts and freezes Tenure under load, then checks its history.
 #[derive(Parser)]
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.scenario.iter().any(|name| name == "list") {
         for scenario in ALL {
-            println!("{:<26} {}", scenario.name, scenario.about);
+            println!("{:<24} {}", scenario.name, scenario.about);
         }
         return Ok(true);
     }
@@ -58,24 +61,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     };
     let seed = arguments.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 32);
     println!("seed {seed}; repeat with --seed {seed}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut all_well = true;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let mut report = Report { seed, rounds: arguments.rounds, began: chrono::Utc::now(), chapters: Vec::new() };
     for scenario in chosen {
-        let run = Run {
-            program: program.clone(),
-            random: Random::new(seed).child(scenario.name),
-            rounds: (scenario.rounds)(arguments.rounds).max(1),
-            standstill_seconds: (u64::from(arguments.rounds) * 60 / 100).clamp(6, 60),
-        };
+        let run = Run::new(program.clone(), seed, scenario, arguments.rounds);
         let began = Instant::now();
         let result = runtime.block_on(async { tokio::spawn((scenario.run)(run)).await });
         let result: anyhow::Result<Tally> = result.unwrap_or_else(|panic| Err(panic.into()));
         let seconds = began.elapsed().as_secs_f64();
         match &result {
-            Ok(tally) => println!("{:<26} {seconds:6.1} s  {tally:?}", scenario.name),
-            Err(error) => println!("{:<26} {seconds:6.1} s  FAILED: {error:#}", scenario.name),
+            Ok(tally) => println!("{:<24} {seconds:6.1} s  {tally:?}", scenario.name),
+            Err(error) => println!("{:<24} {seconds:6.1} s  FAILED: {error:#}", scenario.name),
         }
-        all_well &= result.is_ok();
+        report.chapters.push(Chapter::new(scenario, seconds, result.map_err(|error| format!("{error:#}"))));
+        // After each, so that a broken run leaves what it found.
+        if let Some(path) = &arguments.report {
+            std::fs::write(path, report.markdown()).with_context(|| format!("writing {}", path.display()))?;
+        }
     }
-    Ok(all_well)
+    Ok(report.all_well())
 }

@@ -56,9 +56,32 @@ pub struct Tally {
     pub events: u64,
     /// What else is worth telling.
     pub remarks: Vec<String>,
+    /// Why it was not run, where it can't be.
+    pub not_run: Option<String>,
+}
+
+impl Tally {
+    /// Says loudly that this machine does not allow the scenario.
+    #[must_use]
+    pub fn not_run(reason: &anyhow::Error) -> Self {
+        let reason = format!("NOT RUN: no small disk can be mounted here ({reason:#}); run it as root");
+        eprintln!("{reason}");
+        Self { not_run: Some(reason), ..Self::default() }
+    }
 }
 
 impl Run {
+    /// A run of this scenario as part of a campaign of so many rounds, where 100 is a full one.
+    #[must_use]
+    pub fn new(program: PathBuf, seed: u64, scenario: &Scenario, rounds: u32) -> Self {
+        Self {
+            program,
+            random: Random::new(seed).child(scenario.name),
+            rounds: (scenario.rounds)(rounds).max(1),
+            standstill_seconds: (u64::from(rounds) * 60 / 100).clamp(6, 60),
+        }
+    }
+
     /// The rounds in up to four parts, each with a letter that names its clients. The log is checked after each.
     #[must_use]
     pub fn parts(&self) -> Vec<(String, u32)> {
@@ -103,7 +126,13 @@ pub const ALL: &[Scenario] = &[
     scenarios::instances::ALTERNATING,
     scenarios::suspension_felt::SUSPENSION_FELT,
     scenarios::frozen::FROZEN,
+    scenarios::scheduled::SCHEDULED_ONCE,
     scenarios::failover::FAILOVER,
+    scenarios::disk_full::ON_SQLITE,
+    scenarios::disk_full::ON_POSTGRES,
+    scenarios::read_only::ON_SQLITE,
+    scenarios::read_only::ON_POSTGRES,
+    scenarios::upgrade::ROLLING_UPGRADE,
 ];
 
 /// The scenario of this name.

@@ -41,8 +41,9 @@ async fn torment(run: Run) -> anyhow::Result<Tally> {
     let access = cell.access().await?;
     // Who waits for a frozen instance turns to another one soon.
     let manners = Manners { patience: Duration::from_secs(3), ..Manners::default() };
-    let mut client = Client::new("z", access.clone(), &run.random, Manners { gives_up: 0, ..manners })?;
     for (name, rounds) in run.parts() {
+        let patient = Manners { gives_up: 0, ..manners };
+        let mut client = Client::new(&format!("z{name}"), access.clone(), &run.random, patient)?;
         let load = Load::start(&name, 6, &access, &run.random, manners)?;
         for round in 0..rounds {
             tokio::time::sleep(choices.between(200, 1_200)).await;
@@ -55,9 +56,9 @@ async fn torment(run: Run) -> anyhow::Result<Tally> {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         history.absorb(load.stop().await?);
+        history.absorb(client.into_history());
         check::log(&cell, &history).await?;
     }
-    history.absorb(client.into_history());
     tally.remarks.push(format!("the first time for {} s", run.standstill_seconds));
     run.conclude(cell, &history, tally).await
 }
