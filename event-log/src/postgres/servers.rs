@@ -71,7 +71,7 @@ impl PostgresServers {
             })
             .collect::<Result<Arc<[_]>, _>>()?;
         // Alone, a URL without a host means this machine; among others, a slip of the pen.
-        if addresses.len() > 1 && split(url).is_some_and(|url| url.hosts.split(',').any(|host| host.is_empty())) {
+        if addresses.len() > 1 && split(url).is_some_and(|url| url.hosts.split(',').any(str::is_empty)) {
             return Err("a host is missing between the commas".to_owned());
         }
         let is_chosen = is_asked_for || servers.len() > 1;

@@ -53,17 +53,8 @@ impl Command {
         stage: Stage,
         number: u64,
     ) -> Self {
-        let kind = match (stage, random.below(10)) {
-            (Stage::Active, 0..=3) => Kind::Suspend,
-            (Stage::Active, 4..=5) => Kind::ReportUsage,
-            (Stage::Active, 6..=7) | (Stage::Suspended, 5..=6) => Kind::Update,
-            (Stage::Active, 8) | (Stage::Suspended, 7..=8) => Kind::Deprovision,
-            (Stage::Suspended, 0..=4) => Kind::Reinstate,
-            (Stage::Deprovisioning, 0..=6) => Kind::Restore,
-            // What is refused must be refused, too.
-            (Stage::Active | Stage::Deprovisioning | Stage::Deleted | Stage::Unprovisioned, _) => Kind::Reinstate,
-            (Stage::Suspended, _) => Kind::Suspend,
-        };
+        let steps = steps(stage);
+        let kind = steps[random.index(steps.len())];
         Self::on_tenant(mark, kind, tenant, short_code, stage, number)
     }
 
@@ -71,18 +62,6 @@ impl Command {
     #[must_use]
     pub fn on_tenant(mark: String, kind: Kind, tenant: TenantId, short_code: &str, stage: Stage, number: u64) -> Self {
         let path = format!("/api/v1/msp/tenants/{tenant}");
-        let refusal = match (kind, stage) {
-            (Kind::Suspend | Kind::ReportUsage, Stage::Active)
-            | (Kind::Reinstate, Stage::Suspended)
-            | (Kind::Update | Kind::Deprovision, Stage::Active | Stage::Suspended)
-            | (Kind::Restore, Stage::Deprovisioning)
-            | (Kind::Provision, _) => None,
-            (Kind::Suspend | Kind::ReportUsage, _) => Some("not-active"),
-            (Kind::Reinstate, _) => Some("not-suspended"),
-            (Kind::Update, _) => Some("not-updatable"),
-            (Kind::Deprovision, _) => Some("already-deprovisioned"),
-            (Kind::Restore, _) => Some("not-deprovisioning"),
-        };
         let command = match kind {
             Kind::Provision => Self::provision(mark, short_code),
             Kind::Suspend => Self::post(mark.clone(), kind, format!("{path}/suspend"), json!({ "reason": mark })),
@@ -104,7 +83,7 @@ impl Command {
                 Self { method: Method::PUT, ..Self::post(mark, kind, format!("{path}/usage"), body) }
             }
         };
-        Self { refusal, ..command }
+        Self { refusal: refusal(kind, stage), ..command }
     }
 
     fn post(mark: String, kind: Kind, path: String, body: Value) -> Self {
@@ -120,5 +99,58 @@ impl Command {
             Kind::Deprovision => Stage::Deprovisioning,
             Kind::Update | Kind::ReportUsage => before,
         }
+    }
+}
+
+/// What clients do to a tenant in this stage; what stands there more often is done more often. What is refused must be
+/// refused, too.
+const fn steps(stage: Stage) -> &'static [Kind] {
+    use Kind::{Deprovision, Reinstate, ReportUsage, Restore, Suspend, Update};
+    match stage {
+        Stage::Active => {
+            &[Suspend, Suspend, Suspend, Suspend, ReportUsage, ReportUsage, Update, Update, Deprovision, Reinstate]
+        }
+        Stage::Suspended => {
+            &[Reinstate, Reinstate, Reinstate, Reinstate, Reinstate, Update, Update, Deprovision, Deprovision, Suspend]
+        }
+        Stage::Deprovisioning => &[Restore, Restore, Restore, Reinstate],
+        Stage::Deleted | Stage::Unprovisioned => &[Reinstate],
+    }
+}
+
+/// The code with which a tenant in this stage refuses the operation.
+const fn refusal(kind: Kind, stage: Stage) -> Option<&'static str> {
+    match stage {
+        Stage::Unprovisioned => match kind {
+            Kind::Provision => None,
+            Kind::Update | Kind::Suspend | Kind::Reinstate | Kind::Deprovision | Kind::Restore | Kind::ReportUsage => {
+                Some("not-found")
+            }
+        },
+        Stage::Active => match kind {
+            Kind::Reinstate => Some("not-suspended"),
+            Kind::Restore => Some("not-deprovisioning"),
+            Kind::Provision | Kind::Update | Kind::Suspend | Kind::Deprovision | Kind::ReportUsage => None,
+        },
+        Stage::Suspended => match kind {
+            Kind::Suspend | Kind::ReportUsage => Some("not-active"),
+            Kind::Restore => Some("not-deprovisioning"),
+            Kind::Provision | Kind::Update | Kind::Reinstate | Kind::Deprovision => None,
+        },
+        Stage::Deprovisioning => match kind {
+            Kind::Suspend | Kind::ReportUsage => Some("not-active"),
+            Kind::Reinstate => Some("not-suspended"),
+            Kind::Update => Some("not-updatable"),
+            Kind::Deprovision => Some("already-deprovisioned"),
+            Kind::Provision | Kind::Restore => None,
+        },
+        Stage::Deleted => match kind {
+            Kind::Suspend | Kind::ReportUsage => Some("not-active"),
+            Kind::Reinstate => Some("not-suspended"),
+            Kind::Update => Some("not-updatable"),
+            Kind::Deprovision => Some("already-deprovisioned"),
+            Kind::Restore => Some("not-deprovisioning"),
+            Kind::Provision => None,
+        },
     }
 }

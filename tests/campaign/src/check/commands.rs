@@ -25,7 +25,7 @@ pub fn compare(history: &History, facts: &Facts, faults: &mut Vec<String>) {
             continue;
         };
         if tenant.short_code != *short_code || believed.stage.is_some_and(|stage| stage != tenant.stage) {
-            faults.push(format!("tenant {short_code} is {:?} in the log, and was told to be {believed:?}", tenant));
+            faults.push(format!("tenant {short_code} is {tenant:?} in the log, and was told to be {believed:?}"));
         }
     }
 }
