@@ -160,7 +160,7 @@ impl PostgresServers {
         Err(failure)
     }
 
-    /// Keeps the pool's options on the server that can be written, until it is aborted.
+    /// Keeps the pool's options on the server that can be written, until the pool is closed or this is aborted.
     async fn follow(
         &self,
         pool: &PgPool,
@@ -169,7 +169,7 @@ impl PostgresServers {
         configure: impl Fn(PgConnectOptions) -> PgConnectOptions,
     ) {
         let mut watched = Some(connection);
-        loop {
+        while !pool.is_closed() {
             tokio::time::sleep(LOOK_EVERY).await;
             if let Some(connection) = &mut watched
                 && matches!(tokio::time::timeout(ANSWERS_WITHIN, is_writable(connection)).await, Ok(Ok(true)))
