@@ -9,10 +9,12 @@ COPY Cargo.toml Cargo.lock ./
 COPY aggregates/Cargo.toml aggregates/
 COPY event-log/Cargo.toml event-log/
 COPY projections/Cargo.toml projections/
+COPY tests/campaign/Cargo.toml tests/campaign/
 COPY tests/engines/Cargo.toml tests/engines/
-RUN mkdir -p src aggregates/src event-log/src projections/src tests/engines/src \
-    && echo 'fn main() {}' | tee src/main.rs tests/main.rs \
-    && touch src/lib.rs aggregates/src/lib.rs event-log/src/lib.rs projections/src/lib.rs tests/engines/src/lib.rs \
+RUN mkdir -p src aggregates/src event-log/src projections/src tests/campaign/src tests/engines/src \
+    && echo 'fn main() {}' | tee src/main.rs tests/main.rs tests/campaign/src/main.rs \
+    && touch src/lib.rs aggregates/src/lib.rs event-log/src/lib.rs projections/src/lib.rs \
+    && touch tests/campaign/src/lib.rs tests/engines/src/lib.rs \
     && cargo build --release --locked --bin tenure \
     && rm -rf src aggregates event-log projections tests
 

@@ -1,6 +1,6 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or PostgreSQL.
 .DEFAULT_GOAL := help
-.PHONY: help run release test bench check fmt up down clean
+.PHONY: help run release test campaign bench check fmt up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ release: ## Build the optimized program, target/release/tenure
 
 test: ## Run every test on SQLite and a real PostgreSQL (ARGS=name runs a part; DATABASE_URL is used when set)
 	@scripts/test $(ARGS)
+
+campaign: ## Kill, cut off, freeze and starve the service, check its history, write docs/CAMPAIGN.md (ROUNDS=100 SEED= SCENARIO=)
+	@scripts/campaign
 
 bench: ## Measure beside bare PostgreSQL, stock cqrs-es and bare SQLite; writes bench/RESULTS.md (ARGS=--help)
 	@scripts/bench $(ARGS)

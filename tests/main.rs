@@ -8,6 +8,7 @@
 mod authorization;
 mod bad_input;
 mod billing;
+mod campaign;
 mod command_line;
 mod crash;
 mod gate;

@@ -33,4 +33,5 @@ pub use feed::{Feed, Hurry};
 pub use log::EventLog;
 pub use milestone::Milestone;
 pub use position::Position;
+pub use postgres::{PostgresServers, ServerWatch};
 pub use sealing::{MasterKey, MasterKeyError};

@@ -7,6 +7,7 @@ mod columns;
 mod error;
 mod read;
 mod schema;
+mod servers;
 mod session;
 mod write;
 
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{Connection, PgPool};
 use tokio::sync::Mutex;
 
 use crate::OpenError;
 use write::WriterSlot;
 
 pub(crate) use schema::migrate;
+pub use servers::{PostgresServers, ServerWatch};
 
 /// How long a reader waits for a connection. While the server is away this is how long it takes to say so.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +33,8 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: PgPool,
-    options: Arc<PgConnectOptions>,
+    _watch: ServerWatch,
+    servers: PostgresServers,
     read_only: bool,
     writer: Arc<Mutex<WriterSlot>>,
 }
@@ -48,7 +51,7 @@ impl Postgres {
     }
 
     async fn connect(url: &str, max_connections: u32, read_only: bool) -> Result<Self, OpenError> {
-        let options = connect_options(url)?;
+        let servers = servers(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -56,13 +59,22 @@ impl Postgres {
             .before_acquire(|connection, state| {
                 Box::pin(async move { Ok(state.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok()) })
             })
-            .after_connect(|connection, _| Box::pin(session::for_reading(connection)))
-            .connect_lazy_with(options.clone());
+            .after_connect({
+                let servers = servers.clone();
+                move |connection, _| {
+                    let servers = servers.clone();
+                    Box::pin(async move {
+                        servers.refuse_standby(connection).await?;
+                        session::for_reading(connection).await
+                    })
+                }
+            });
+        let (pool, watch) = servers.pool(pool, named).await.map_err(|error| OpenError::Unavailable(error.into()))?;
         if let Err(error) = schema::check(&pool).await {
             pool.close().await;
             return Err(error);
         }
-        Ok(Self { pool, options: Arc::new(options), read_only, writer: Arc::default() })
+        Ok(Self { pool, _watch: watch, servers, read_only, writer: Arc::default() })
     }
 
     /// Closes every connection.
@@ -72,10 +84,12 @@ impl Postgres {
     }
 }
 
-fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
-    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| OpenError::Misconfigured {
-        // The driver's message names the part that is wrong and never repeats the address, which holds a password.
+fn servers(url: &str) -> Result<PostgresServers, OpenError> {
+    PostgresServers::parse(url).map_err(|error| OpenError::Misconfigured {
         reason: format!("the PostgreSQL address can't be understood: {error}"),
-    })?;
-    Ok(options.application_name("tenure-log").disable_statement_logging())
+    })
+}
+
+fn named(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("tenure-log")
 }

@@ -8,7 +8,7 @@ use tenure_event_log::{EventLog, Position};
 
 use crate::OpenError;
 use crate::batch::{Cell, Session, Store, StoreError};
-use crate::view::View;
+use crate::view::{Versions, View};
 
 /// How far the live generation of a view has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +51,9 @@ pub(crate) fn live_checkpoints(views: &[(&'static str, u32)]) -> String {
     )
 }
 
-/// Every view in this release's version.
-pub(crate) fn all_views() -> Vec<(&'static str, u32)> {
-    View::ALL.iter().map(|view| (view.name(), view.version())).collect()
-}
-
 /// The committed checkpoints of the live generations, as any instance left them.
-pub(crate) async fn committed(store: &Store) -> Result<Vec<Checkpoint>, StoreError> {
-    let rows = store.query(&live_checkpoints(&all_views()), Vec::new()).await?;
+pub(crate) async fn committed(store: &Store, versions: Versions) -> Result<Vec<Checkpoint>, StoreError> {
+    let rows = store.query(&live_checkpoints(&versions.all()), Vec::new()).await?;
     rows.iter().map(|row| Checkpoint::from_cells(row)).collect()
 }
 
@@ -68,7 +63,7 @@ pub(crate) fn wall_clock_micros() -> i64 {
 }
 
 /// Makes a generation's tables and checkpoint, at position 0 and not yet live. Inside a transaction.
-async fn create(session: &mut Session, view: View) -> Result<u32, StoreError> {
+async fn create(session: &mut Session, versions: Versions, view: View) -> Result<u32, StoreError> {
     // Until the next commit, nobody else makes a generation of this view: the insert below would meet this row.
     let sql = "select coalesce(max(generation), 0) + 1 from {generations} where view_name = $1";
     let generation = integer(&session.query(sql, vec![view.name().into()]).await?)?;
@@ -76,7 +71,7 @@ async fn create(session: &mut Session, view: View) -> Result<u32, StoreError> {
     let tables: Vec<String> = view.tables().iter().map(|table| table.in_generation(generation)).collect();
     let sql =
         "insert into {generations} (view_name, generation, version, tables, touched_at) values ($1, $2, $3, $4, $5)";
-    let (name, version) = (view.name().into(), i64::from(view.version()).into());
+    let (name, version) = (view.name().into(), i64::from(versions.of(view)).into());
     let params = vec![name, i64::from(generation).into(), version, tables.join(",").into(), wall_clock_micros().into()];
     session.query(sql, params).await?;
     let sql = "insert into {checkpoints} (name, position) values ($1, 0)";
@@ -87,20 +82,20 @@ async fn create(session: &mut Session, view: View) -> Result<u32, StoreError> {
 }
 
 /// Makes a generation beside the live one, to be built up and swapped in.
-pub(crate) async fn start_building(session: &mut Session, view: View) -> Result<u32, StoreError> {
+pub(crate) async fn start_building(session: &mut Session, versions: Versions, view: View) -> Result<u32, StoreError> {
     session.begin(&[]).await?;
-    let generation = create(session, view).await?;
+    let generation = create(session, versions, view).await?;
     session.commit().await?;
     Ok(generation)
 }
 
 /// Makes sure that every view of this release has a live generation, and that none claims more than the log holds (as
 /// happens when the log was restored from a backup and the views were not): such a one is replaced by an empty one.
-pub(crate) async fn ensure_live(session: &mut Session, log: &EventLog) -> Result<(), OpenError> {
+pub(crate) async fn ensure_live(session: &mut Session, versions: Versions, log: &EventLog) -> Result<(), OpenError> {
     for view in View::ALL {
         // Another instance that starts at the same moment may win; then look again.
         let mut attempts = 0;
-        while let Err(error) = ensure_one(session, view, log).await {
+        while let Err(error) = ensure_one(session, versions, view, log).await {
             session.rollback().await?;
             attempts += 1;
             if attempts == 5 {
@@ -112,9 +107,9 @@ pub(crate) async fn ensure_live(session: &mut Session, log: &EventLog) -> Result
     Ok(())
 }
 
-async fn ensure_one(session: &mut Session, view: View, log: &EventLog) -> Result<(), OpenError> {
+async fn ensure_one(session: &mut Session, versions: Versions, view: View, log: &EventLog) -> Result<(), OpenError> {
     session.begin(&[]).await?;
-    let found = session.query(&live_checkpoints(&[(view.name(), view.version())]), Vec::new()).await?;
+    let found = session.query(&live_checkpoints(&[(view.name(), versions.of(view))]), Vec::new()).await?;
     let found = found.first().map(|row| Checkpoint::from_cells(row)).transpose()?;
     // Read after the checkpoint, which another instance may be moving.
     let head = log.head().await?;
@@ -122,14 +117,14 @@ async fn ensure_one(session: &mut Session, view: View, log: &EventLog) -> Result
         Some(checkpoint) if checkpoint.position <= head => session.rollback().await?,
         Some(ahead) => {
             tracing::warn!(view = view.name(), position = %ahead.position, %head, "view is ahead of the log: starting anew");
-            let generation = create(session, view).await?;
-            point_to(session, view, ahead.generation, generation).await?;
+            let generation = create(session, versions, view).await?;
+            point_to(session, versions, view, ahead.generation, generation).await?;
             session.commit().await?;
         }
         None => {
-            let generation = create(session, view).await?;
+            let generation = create(session, versions, view).await?;
             let sql = "insert into {pointers} (view_name, version, generation, seen_at) values ($1, $2, $3, $4)";
-            let (name, version) = (view.name().into(), i64::from(view.version()).into());
+            let (name, version) = (view.name().into(), i64::from(versions.of(view)).into());
             let params = vec![name, version, i64::from(generation).into(), wall_clock_micros().into()];
             session.query(sql, params).await?;
             session.commit().await?;
@@ -139,10 +134,16 @@ async fn ensure_one(session: &mut Session, view: View, log: &EventLog) -> Result
 }
 
 /// Points at `new` instead of `old`, which is dropped a little later. Inside a transaction.
-pub(crate) async fn point_to(session: &mut Session, view: View, old: u32, new: u32) -> Result<(), StoreError> {
+pub(crate) async fn point_to(
+    session: &mut Session,
+    versions: Versions,
+    view: View,
+    old: u32,
+    new: u32,
+) -> Result<(), StoreError> {
     let now = wall_clock_micros();
     let sql = "update {pointers} set generation = $1 where view_name = $2 and version = $3";
-    let version = i64::from(view.version()).into();
+    let version = i64::from(versions.of(view)).into();
     session.query(sql, vec![i64::from(new).into(), view.name().into(), version]).await?;
     session.make_durable().await?;
     retire(session, view.name(), old, now).await

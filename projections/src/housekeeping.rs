@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::{Cell, Session, StoreError};
-use crate::generation::{self, all_views, wall_clock_micros};
+use crate::generation::{self, wall_clock_micros};
 use crate::views::Shared;
 
 /// How often.
@@ -27,7 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn sweep(shared: &Shared) -> Result<(), StoreError> {
     let mut session = shared.store.session().await?;
     let now = wall_clock_micros();
-    for (view, version) in all_views() {
+    for (view, version) in shared.versions.all() {
         let sql = "update {pointers} set seen_at = $1 where view_name = $2 and version = $3";
         session.query(sql, vec![now.into(), view.into(), i64::from(version).into()]).await?;
     }

@@ -7,7 +7,7 @@ use tenure_event_log::{EventLog, Milestone, Position};
 use tokio::sync::watch;
 
 use crate::generation::Checkpoint;
-use crate::view::View;
+use crate::view::{Versions, View};
 use crate::{Problem, ProblemKind, ProjectionState, ProjectionStatus};
 
 /// Somebody who waits longer than this waits for another process.
@@ -33,11 +33,13 @@ pub(crate) struct Progress {
     passed: Milestone,
     waiters: watch::Sender<usize>,
     building: Mutex<Vec<ProjectionStatus>>,
+    versions: Versions,
 }
 
 impl Progress {
-    pub fn new() -> Self {
+    pub fn new(versions: Versions) -> Self {
         Self {
+            versions,
             lanes: watch::Sender::new(Lanes::default()),
             passed: Milestone::default(),
             waiters: watch::Sender::new(0),
@@ -149,7 +151,7 @@ impl Progress {
         let lanes = self.lanes.borrow().clone();
         let live = View::ALL.into_iter().zip(lanes).map(|(view, lane)| ProjectionStatus {
             name: view.name(),
-            version: view.version(),
+            version: self.versions.of(view),
             generation: lane.generation,
             state: ProjectionState::Live,
             position: lane.position,
@@ -167,7 +169,7 @@ impl Progress {
         }
         building.push(ProjectionStatus {
             name: view.name(),
-            version: view.version(),
+            version: self.versions.of(view),
             generation: 0,
             state: ProjectionState::Building,
             position: Position::START,

@@ -194,7 +194,7 @@ impl Projector {
     }
 
     async fn transact(&mut self, session: &mut Session, views: &[View], limit: usize) -> Result<Round, Failure> {
-        let wanted: Vec<_> = views.iter().map(|view| (view.name(), view.version())).collect();
+        let wanted: Vec<_> = views.iter().map(|view| (view.name(), self.shared.versions.of(*view))).collect();
         let taken = session.begin(&wanted).await?;
         let (mut changes, mut moves) = (Vec::new(), Vec::new());
         let mut applied: Vec<(Checkpoint, Applied)> = Vec::new();
@@ -261,7 +261,7 @@ impl Projector {
     /// last batches. Those are applied again.
     async fn follow(&mut self) -> Result<(), Failure> {
         let known = self.shared.progress.known();
-        let committed = generation::committed(&self.shared.store).await?;
+        let committed = generation::committed(&self.shared.store, self.shared.versions).await?;
         for view in self.shared.progress.fell_back(&known, &committed) {
             tracing::warn!(view = view.name(), "the database lost the view's last batches: applying them again");
             self.lanes[view.index()] = Lane { rows: None, retry: None };

@@ -28,7 +28,7 @@ pub(crate) async fn run(shared: &Shared, view: View) -> Result<(), RebuildError>
 
 async fn rebuild(shared: &Shared, view: View) -> Result<(), RebuildError> {
     let mut session = shared.store.session().await?;
-    let generation = generation::start_building(&mut session, view).await?;
+    let generation = generation::start_building(&mut session, shared.versions, view).await?;
     let mut build = Build { shared, session, view, generation, rows: None, position: Position::START };
     let outcome = build.catch_up_and_swap().await;
     if outcome.is_err() {
@@ -96,7 +96,7 @@ impl Build<'_> {
         // Takes the pointer's row, too.
         let sql = "update {pointers} set seen_at = $1 where view_name = $2 and version = $3 returning generation";
         let now = generation::wall_clock_micros().into();
-        let params = vec![now, self.view.name().into(), i64::from(self.view.version()).into()];
+        let params = vec![now, self.view.name().into(), i64::from(self.shared.versions.of(self.view)).into()];
         let rows = self.session.query(sql, params).await?;
         let live = match rows.first().map(Vec::as_slice) {
             Some([Cell::Integer(live)]) => u32::try_from(*live).map_err(StoreError::refused)?,
@@ -108,7 +108,7 @@ impl Build<'_> {
                 return Err(RebuildError::Unavailable("the live view is ahead of the log".into()));
             }
         }
-        generation::point_to(&mut self.session, self.view, live, self.generation).await?;
+        generation::point_to(&mut self.session, self.shared.versions, self.view, live, self.generation).await?;
         self.session.commit().await?;
         let Self { view, generation, position, .. } = *self;
         self.shared.progress.reached(&[Checkpoint { view, generation, position }]);

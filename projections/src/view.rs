@@ -39,6 +39,25 @@ pub(crate) enum View {
     Usage,
 }
 
+/// Which version of each view this process has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Versions {
+    /// Added to this release's own, to stand for a later one.
+    pub ahead: u32,
+}
+
+impl Versions {
+    /// That of one view.
+    pub const fn of(self, view: View) -> u32 {
+        view.version() + self.ahead
+    }
+
+    /// Those of all, with the views' names.
+    pub fn all(self) -> Vec<(&'static str, u32)> {
+        View::ALL.iter().map(|view| (view.name(), self.of(*view))).collect()
+    }
+}
+
 impl View {
     pub const ALL: [Self; 4] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage];
 
@@ -66,8 +85,8 @@ impl View {
     }
 
     /// The version of the view's shape and meaning. A release that changes either raises it, and builds its own
-    /// generation at its first start while the older release goes on with the one it knows.
-    pub const fn version(self) -> u32 {
+    /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
+    const fn version(self) -> u32 {
         match self {
             Self::Tenants | Self::Billing | Self::Deadlines | Self::Usage => 1,
         }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::batch::{Cell, Cells, Store, StoreError};
 use crate::progress::Progress;
 use crate::projector::Projector;
-use crate::view::View;
+use crate::view::{Versions, View};
 use crate::{OpenError, ProjectionStatus, QueryError, RebuildError, generation, housekeeping, rebuild};
 
 /// What the views are opened with.
@@ -24,13 +24,16 @@ pub struct ViewsConfig {
     pub max_batch: usize,
     /// How long a replaced generation's tables stay, for readers that don't know yet, in milliseconds.
     pub drop_after_ms: u64,
+    /// By how many versions each view is ahead of this release's: what a later release does to a database is tried out
+    /// with 1. The service itself has 0.
+    pub versions_ahead: u32,
 }
 
 impl ViewsConfig {
-    /// The defaults: 4 readers, 500 events per batch, replaced tables stay a minute.
+    /// The defaults: 4 readers, 500 events per batch, replaced tables stay a minute, this release's versions.
     #[must_use]
     pub const fn new(engine: EngineConfig) -> Self {
-        Self { engine, readers: 4, max_batch: 500, drop_after_ms: 60_000 }
+        Self { engine, readers: 4, max_batch: 500, drop_after_ms: 60_000, versions_ahead: 0 }
     }
 }
 
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
     pub log: EventLog,
     pub store: Store,
     pub progress: Progress,
+    pub versions: Versions,
     pub stop: watch::Sender<bool>,
     /// By the system's clock, in microseconds.
     pub opened_at: i64,
@@ -77,14 +81,15 @@ impl Views {
     async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
         let opened_at = generation::wall_clock_micros();
         let mut session = store.session().await?;
-        generation::ensure_live(&mut session, &log).await?;
+        let versions = Versions { ahead: config.versions_ahead };
+        generation::ensure_live(&mut session, versions, &log).await?;
         drop(session);
-        let progress = Progress::new();
-        progress.reached(&generation::committed(&store).await?);
+        let progress = Progress::new(versions);
+        progress.reached(&generation::committed(&store, versions).await?);
         let head_at_start = log.head().await?;
         let stop = watch::Sender::new(false);
         let tasks = Mutex::new(Vec::new());
-        let shared = Shared { config, log, store, progress, stop, opened_at, head_at_start, tasks };
+        let shared = Shared { config, log, store, progress, versions, stop, opened_at, head_at_start, tasks };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -153,7 +158,7 @@ impl Views {
 
     /// How far a view's live generation is committed, by whichever instance.
     pub(crate) async fn committed_position(&self, view: View) -> Result<Position, QueryError> {
-        let committed = generation::committed(&self.shared.store).await?;
+        let committed = generation::committed(&self.shared.store, self.shared.versions).await?;
         self.shared.progress.reached(&committed);
         Ok(committed.iter().find(|checkpoint| checkpoint.view == view).map_or(Position::START, |c| c.position))
     }
@@ -164,7 +169,7 @@ impl Views {
         let answer = store.query(&self.in_live_generation(view, sql), params.clone()).await;
         let Err(StoreError::UndefinedTable) = answer else { return Ok(answer?) };
         // Another instance replaced the generation long enough ago to have dropped it.
-        self.shared.progress.reached(&generation::committed(store).await?);
+        self.shared.progress.reached(&generation::committed(store, self.shared.versions).await?);
         Ok(store.query(&self.in_live_generation(view, sql), params).await?)
     }
 

@@ -84,3 +84,31 @@ async fn views_go_back_with_a_killed_server_and_come_again() {
         passed(&views, world.head).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_follow_a_failover() {
+    let mut primary = PostgresCluster::start();
+    let standby = primary.standby();
+    primary.wait_for_standbys();
+    // The standby is named first, and passed over.
+    let url = format!("postgres://tenure@127.0.0.1:{},127.0.0.1:{}/postgres", standby.port(), primary.port());
+    let engine = EngineConfig::Postgres { url: url.into(), max_connections: 4 };
+    EventLog::migrate(&engine).await.unwrap();
+    let log = EventLog::open(LogConfig::new(engine.clone(), MasterKey::generate(), Clock::default())).await.unwrap();
+    let views = Views::open(ViewsConfig::new(engine), log.clone()).await.unwrap();
+    views.start();
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    passed(&views, world.head).await;
+    primary.kill9();
+    standby.promote();
+    // The first command may still meet the pool's connections to the dead server.
+    eventually("the log can be read again", async || log.head().await.ok()).await;
+    world.suspend(tenant).await.unwrap();
+    passed(&views, world.head).await;
+    eventually("the view shows what was done after the failover", async || {
+        let found = tenants::find(&views, world.msp, tenant).await.ok()??;
+        (found.status == Stage::Suspended).then_some(())
+    })
+    .await;
+}

@@ -143,3 +143,31 @@ async fn readers_whose_connections_are_cut_do_not_notice() {
         tokio::join!(find(), find(), find(), find());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_releases_go_on_side_by_side() {
+    let deployment = Deployment::postgres().await;
+    let (older_log, older) = deployment.open().await;
+    let mut world = World::new(&older_log).await;
+    for _ in 0..20 {
+        world.something().await;
+    }
+    let newer_log = deployment.log().await;
+    let newer = deployment.views_with(&newer_log, |config| config.versions_ahead = 1).await;
+    for round in 0..40 {
+        world.log = if round % 2 == 0 { older_log.clone() } else { newer_log.clone() };
+        world.something().await;
+        passed(if round % 3 == 0 { &older } else { &newer }, world.head).await;
+    }
+    for (views, version) in [(&older, 1), (&newer, 2)] {
+        passed(views, world.head).await;
+        assert!(views.status().iter().all(|status| status.version == version), "{:?}", views.status());
+    }
+    let totals = tenants::totals(&older, world.msp).await.unwrap();
+    assert_eq!(tenants::totals(&newer, world.msp).await.unwrap(), totals);
+    // Each rebuilds its own.
+    newer.rebuild("tenants").await.unwrap();
+    let generation = |views: &tenure_projections::Views| views.status()[0].generation;
+    assert_eq!((generation(&older), generation(&newer)), (1, 3));
+    assert_eq!(tenants::totals(&newer, world.msp).await.unwrap(), totals);
+}

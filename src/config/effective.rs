@@ -3,6 +3,7 @@
 use std::fmt;
 
 use reqwest::Url;
+use tenure_event_log::PostgresServers;
 
 use super::error::Origin;
 use super::layers::{Layers, REDACTED, SETTINGS, Shown, one_line};
@@ -58,6 +59,10 @@ pub fn settings(layers: &Layers) -> Vec<EffectiveSetting> {
 fn without_password(text: &str) -> String {
     if let Some(directory) = text.strip_prefix("sqlite://") {
         return one_line(&format!("sqlite://{directory}"));
+    }
+    let addresses = PostgresServers::addresses(text);
+    if addresses.len() > 1 {
+        return addresses.iter().map(|address| without_password(address)).collect::<Vec<_>>().join(" or ");
     }
     let Ok(mut url) = Url::parse(text) else { return REDACTED.to_owned() };
     if url.query().is_some() {

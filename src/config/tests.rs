@@ -129,7 +129,11 @@ fn a_file_that_is_missing_or_no_toml_is_one_line() {
 
 #[test]
 fn passwords_are_never_shown() {
-    for url in ["postgres://tenure:s3cret@db/tenure", "postgres://db/tenure?user=x&password=s3cret"] {
+    for url in [
+        "postgres://tenure:s3cret@db/tenure",
+        "postgres://db/tenure?user=x&password=s3cret",
+        "postgres://tenure:s3cret@db:5432,other:5433/tenure?target_session_attrs=read-write",
+    ] {
         let config = read(None, &[("TENURE_DATABASE_URL", url), ("TENURE_SMTP_URL", "smtp://me:s3cret@mail")]).unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(config.effective().iter().all(|setting| !setting.to_string().contains("s3cret")));

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use reqwest::Url;
 use secrecy::SecretString;
 use tenure_aggregates::values::Retention;
-use tenure_event_log::EngineConfig;
+use tenure_event_log::{EngineConfig, PostgresServers};
 use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
@@ -73,14 +73,14 @@ pub fn smtp(text: &str) -> Option<SecretString> {
 /// The engine that `database_url` names, or the embedded one in the data directory.
 pub fn engine(layers: &Layers, data_dir: &Path) -> Result<EngineConfig, ConfigError> {
     let max_connections = number(layers, "database_connections", 2..=500)?;
-    let allowed = "sqlite://DIRECTORY or postgres://USER:PASSWORD@HOST/DATABASE";
+    let allowed = "sqlite://DIRECTORY or postgres://USER:PASSWORD@HOST/DATABASE (several hosts with commas between)";
     let engine = layers.optional("database_url", allowed, |text| {
         if let Some(directory) = text.strip_prefix("sqlite://") {
             let directory = path(directory).filter(|_| !directory.is_empty() && !directory.contains(['?', '#']))?;
             return Some(EngineConfig::Sqlite { directory });
         }
-        let url = Url::parse(text).ok()?;
-        matches!(url.scheme(), "postgres" | "postgresql")
+        let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        (is_postgres && PostgresServers::parse(text).is_ok())
             .then(|| EngineConfig::Postgres { url: SecretString::from(text), max_connections })
     })?;
     Ok(engine.unwrap_or_else(|| EngineConfig::Sqlite { directory: data_dir.to_owned() }))
@@ -88,8 +88,10 @@ pub fn engine(layers: &Layers, data_dir: &Path) -> Result<EngineConfig, ConfigEr
 
 /// Whether a URL has a password in it, beside the host or as a parameter.
 pub fn holds_password(url: &str) -> bool {
-    Url::parse(url)
-        .is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name.contains("password")))
+    PostgresServers::addresses(url)
+        .iter()
+        .filter_map(|address| Url::parse(address).ok())
+        .any(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name.contains("password")))
 }
 
 pub fn tls(layers: &Layers) -> Result<Option<TlsConfig>, ConfigError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgPool};
 
 use super::error;
 use crate::OpenError;
@@ -21,9 +21,8 @@ fn migrator() -> Migrator {
 
 /// Applies the migrations that the database lacks; several instances may do so at once.
 pub(crate) async fn migrate(url: &str) -> Result<(), OpenError> {
-    let options = super::connect_options(url)?;
     let unavailable = |error: sqlx::Error| OpenError::Unavailable(error.into());
-    let mut connection = PgConnection::connect_with(&options).await.map_err(unavailable)?;
+    let mut connection = super::servers(url)?.connect(super::named).await.map_err(unavailable)?;
     let migrated = migrator().run_direct(&mut connection).await;
     let closed = connection.close().await.map_err(unavailable);
     match migrated {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, Error, Executor};
+use sqlx::postgres::PgConnection;
+use sqlx::{Error, Executor};
 use uuid::Uuid;
+
+use super::PostgresServers;
 
 /// A network that swallows packets answers nothing at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,9 +42,9 @@ pub(super) struct WriterSession {
 
 impl WriterSession {
     /// Connects and prepares both statements, so that a batch is one round trip from the first on.
-    pub async fn connect(options: &PgConnectOptions) -> Result<Self, Error> {
+    pub async fn connect(servers: &PostgresServers) -> Result<Self, Error> {
         let connecting = async {
-            let mut connection = PgConnection::connect_with(options).await?;
+            let mut connection = servers.connect(super::named).await?;
             connection.execute(WRITER_SETTINGS).await?;
             connection.prepare(super::columns::APPEND_BATCH).await?;
             connection.prepare(super::write::FIND_COMMITTED).await?;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 use super::columns::{Columns, signed};
 use super::session::WriterSession;
-use super::{Postgres, error};
+use super::{Postgres, PostgresServers, error};
 use crate::Clock;
 use crate::append::{Appended, Violation};
 use crate::engine::{BatchAnswer, EngineError, Offence, Prepared};
@@ -30,10 +30,10 @@ pub(super) struct WriterSlot {
 
 impl WriterSlot {
     /// Takes the connection out: whoever fails, or is dropped midway, leaves the slot empty.
-    async fn take(&mut self, options: &PgConnectOptions) -> Result<WriterSession, EngineError> {
+    async fn take(&mut self, servers: &PostgresServers) -> Result<WriterSession, EngineError> {
         match self.session.take() {
             Some(session) => Ok(session),
-            None => WriterSession::connect(options).await.map_err(|error| EngineError::Unavailable(error.into())),
+            None => WriterSession::connect(servers).await.map_err(|error| EngineError::Unavailable(error.into())),
         }
     }
 
@@ -60,7 +60,7 @@ impl Postgres {
             return Err(EngineError::Unavailable("the log was opened read-only".into()));
         }
         let mut slot = self.writer.lock().await;
-        let mut session = slot.take(&self.options).await?;
+        let mut session = slot.take(&self.servers).await?;
         // Before the statement is sent, so that a future dropped midway leaves word too.
         slot.lost = Some(session.id);
         // Only now: it may have taken seconds to connect.
@@ -89,7 +89,7 @@ impl Postgres {
 
     pub async fn find_committed(&self, batch: &[Prepared]) -> Result<Vec<Option<Appended>>, EngineError> {
         let mut slot = self.writer.lock().await;
-        let mut session = slot.take(&self.options).await?;
+        let mut session = slot.take(&self.servers).await?;
         let (mut commands, mut types, mut ids, mut sequences) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for append in batch {
             // An append without a stream is never prepared; it would be found nowhere.

@@ -6,11 +6,10 @@ use sqlx::{Connection, Executor, PgConnection};
 use tenure_event_log::{
     Append, AppendError, Clock, EngineConfig, EventLog, IdempotencyRecord, Lane, LogConfig, MasterKey, Violation,
 };
-use tenure_test_engines::TestDatabase;
+use tenure_test_engines::{Fault, Proxy, TestDatabase};
 
 use crate::bench::{append, everything, spawn};
 use crate::facts::{self, claim};
-use crate::proxy::{Fault, Proxy};
 
 /// A log that reaches its server through a proxy, and one that reaches it directly.
 struct Network {

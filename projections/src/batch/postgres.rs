@@ -6,14 +6,13 @@
 
 mod statements;
 
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Column as _, ConnectOptions, Connection as _, Executor, PgConnection, PgPool, Row, TypeInfo};
+use sqlx::{Column as _, Connection as _, Executor, PgConnection, PgPool, Row, TypeInfo};
+use tenure_event_log::{PostgresServers, ServerWatch};
 
 use super::{Cell, Cells, Change, StoreError, Table};
 use crate::generation::Checkpoint;
@@ -29,36 +28,18 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 type Answer = Result<Result<Vec<PgRow>, sqlx::Error>, tokio::time::error::Elapsed>;
 
-/// The views' database: a pool for readers, and what a projector's connection is made with.
+/// The views' database: a pool for readers, and where a projector's connection is made to.
 #[derive(Clone)]
 pub(crate) struct Postgres {
     readers: PgPool,
-    projector: Arc<PgConnectOptions>,
+    _watch: ServerWatch,
+    servers: PostgresServers,
 }
 
 impl Postgres {
     pub async fn open(url: &SecretString, readers: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url.expose_secret())
-            .map_err(StoreError::unavailable)?
-            .disable_statement_logging()
-            .application_name("tenure views");
-        // A frozen instance must not hold a checkpoint's row for long, nor may a statement planned while a table was
-        // empty go on scanning it when it has grown: everything a projector asks for is found by a key.
-        let projector = options.clone().application_name("tenure projector").options([
-            ("synchronous_commit", "off"),
-            ("idle_in_transaction_session_timeout", "10s"),
-            ("statement_timeout", "60s"),
-            ("tcp_keepalives_idle", "5"),
-            ("tcp_keepalives_interval", "2"),
-            ("tcp_keepalives_count", "3"),
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("plan_cache_mode", "force_generic_plan"),
-            ("jit", "off"),
-        ]);
-        let reader =
-            options.options([("statement_timeout", "30s"), ("default_transaction_read_only", "on"), ("jit", "off")]);
+        let servers = PostgresServers::parse(url.expose_secret())
+            .map_err(|reason| StoreError::unavailable(std::io::Error::other(reason)))?;
         let readers = PgPoolOptions::new()
             .max_connections(readers.max(1))
             .acquire_timeout(CONNECT_LIMIT)
@@ -66,10 +47,15 @@ impl Postgres {
             .before_acquire(|connection, state| {
                 Box::pin(async move { Ok(state.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok()) })
             })
-            .connect_with(reader)
-            .await
-            .map_err(|error| store_error(error).0)?;
-        Ok(Self { readers, projector: Arc::new(projector) })
+            .after_connect({
+                let servers = servers.clone();
+                move |connection, _| {
+                    let servers = servers.clone();
+                    Box::pin(async move { servers.refuse_standby(connection).await })
+                }
+            });
+        let (readers, watch) = servers.pool(readers, for_reading).await.map_err(|error| store_error(error).0)?;
+        Ok(Self { readers, _watch: watch, servers })
     }
 
     pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
@@ -86,7 +72,7 @@ impl Postgres {
     }
 
     pub async fn session(&self) -> Result<Session, StoreError> {
-        let mut session = Session { options: Arc::clone(&self.projector), connection: None };
+        let mut session = Session { servers: self.servers.clone(), connection: None };
         session.connection = Some(session.take().await?);
         Ok(session)
     }
@@ -96,9 +82,35 @@ impl Postgres {
     }
 }
 
+fn for_reading(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("tenure views").options([
+        ("statement_timeout", "30s"),
+        ("default_transaction_read_only", "on"),
+        ("jit", "off"),
+    ])
+}
+
+/// A frozen instance must not hold a checkpoint's row for long, nor may a statement planned while a table was empty go on
+/// scanning it when it has grown: everything a projector asks for is found by a key.
+fn for_projecting(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("tenure projector").options([
+        ("synchronous_commit", "off"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("statement_timeout", "60s"),
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+        ("jit", "off"),
+    ])
+}
+
 /// A projector's connection; replaced when it breaks.
 pub(crate) struct Session {
-    options: Arc<PgConnectOptions>,
+    servers: PostgresServers,
     connection: Option<Box<Open>>,
 }
 
@@ -128,7 +140,7 @@ impl Session {
         if let Some(open) = self.connection.take() {
             return Ok(open);
         }
-        let connection = tokio::time::timeout(CONNECT_LIMIT, self.options.connect())
+        let connection = tokio::time::timeout(CONNECT_LIMIT, self.servers.connect(for_projecting))
             .await
             .map_err(StoreError::unavailable)?
             .map_err(|error| store_error(error).0)?;

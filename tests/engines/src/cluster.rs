@@ -1,5 +1,7 @@
 //! A PostgreSQL server of a test's own, made to be killed.
 
+mod standby;
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -34,13 +36,21 @@ impl PostgresCluster {
     /// When no server programs are installed, or they fail.
     #[must_use]
     pub fn start() -> Self {
-        let directory = tempfile::Builder::new().prefix("tenure-cluster-").tempdir().expect("a temporary directory");
-        let is_root = fs::metadata(directory.path()).expect("the directory's owner").uid() == 0;
-        let user = is_root.then(server_user);
-        if let Some((uid, gid)) = user {
-            chown(directory.path(), Some(uid), Some(gid)).expect("giving the directory to the server's user");
-        }
-        let mut cluster = Self { directory, programs: programs(), user, port: 0, server: None };
+        Self::make(None)
+    }
+
+    /// As [`PostgresCluster::start`], in a directory, for example on a small disk.
+    ///
+    /// # Panics
+    ///
+    /// When no server programs are installed, or they fail.
+    #[must_use]
+    pub fn start_in(parent: &Path) -> Self {
+        Self::make(Some(parent))
+    }
+
+    fn make(parent: Option<&Path>) -> Self {
+        let mut cluster = Self::unmade(parent);
         let made = cluster
             .program("initdb")
             .args(["-U", "tenure", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
@@ -55,6 +65,35 @@ impl PostgresCluster {
             }
         }
         panic!("the server does not start: {}", cluster.log());
+    }
+
+    /// A directory that the server's user may write, and nothing in it.
+    fn unmade(parent: Option<&Path>) -> Self {
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("tenure-cluster-");
+        let directory = parent.map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent));
+        let directory = directory.expect("a temporary directory");
+        let is_root = fs::metadata(directory.path()).expect("the directory's owner").uid() == 0;
+        let user = is_root.then(server_user);
+        if let Some((uid, gid)) = user {
+            chown(directory.path(), Some(uid), Some(gid)).expect("giving the directory to the server's user");
+        }
+        Self { directory, programs: programs(), user, port: 0, server: None }
+    }
+
+    /// Where the server listens on 127.0.0.1. It stays the same over restarts.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the server has not ended by itself, as it does when it can't write its own log any more.
+    ///
+    /// # Panics
+    ///
+    /// When its process can't be asked.
+    pub fn is_running(&mut self) -> bool {
+        self.server.as_mut().is_some_and(|server| server.try_wait().expect("asking for the server").is_none())
     }
 
     /// The server's `postgres` database, as a `postgres://` URL. It stays the same over restarts.
@@ -127,7 +166,9 @@ impl PostgresCluster {
         let settled = wait_until(|| {
             ended = matches!(server.try_wait(), Ok(Some(_)));
             let status = fs::read_to_string(&status).unwrap_or_default();
-            ended || (status.lines().next() == Some(&own) && status.lines().any(|line| line.trim() == "ready"))
+            ended
+                || (status.lines().next() == Some(&own)
+                    && status.lines().any(|line| matches!(line.trim(), "ready" | "standby")))
         });
         if !settled {
             server.kill().expect("killing a server that does not get ready");
@@ -199,8 +240,14 @@ fn server_user() -> (u32, u32) {
     find("postgres").or_else(|| find("nobody")).expect("a user that the server can run as")
 }
 
-/// Below the ports that outgoing connections get, so that nobody takes it while the server is down.
-fn free_port() -> u16 {
+/// A port of this machine that nobody listens on: below those that outgoing connections get, so that nobody takes it while
+/// the server that it is meant for is down.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let seed = Uuid::new_v4().as_u128();
     (0..12_000_u128)
         .map(|step| 20_000 + u16::try_from((seed + step) % 12_000).expect("a port"))
