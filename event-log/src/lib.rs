@@ -18,6 +18,7 @@ mod position;
 mod postgres;
 mod sealing;
 mod sqlite;
+mod stats;
 mod writer;
 
 pub use append::{
@@ -28,6 +29,7 @@ pub use config::{EngineConfig, LogConfig};
 pub use error::{OpenError, ReadError};
 pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
 pub use feed::{Feed, Hurry};
-pub use log::EventLog;
+pub use log::{EventLog, Waiting};
 pub use position::Position;
 pub use sealing::{MasterKey, MasterKeyError};
+pub use stats::{Distribution, Histogram, WriterStats};

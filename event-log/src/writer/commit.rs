@@ -13,6 +13,7 @@ use crate::append::Appended;
 use crate::clock::Clock;
 use crate::engine::{BatchAnswer, Engine, EngineError};
 use crate::position::Position;
+use crate::stats::WriterStats;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -27,6 +28,7 @@ pub(super) struct Committer {
     lanes: Lanes,
     commits: watch::Sender<Position>,
     stop: watch::Receiver<bool>,
+    stats: Arc<WriterStats>,
     /// When the task was told to stop.
     stopping: Option<Instant>,
     /// The engine has not answered since a batch was given up: nobody is made to wait out the patience again.
@@ -47,8 +49,9 @@ impl Committer {
         lanes: Lanes,
         commits: watch::Sender<Position>,
         stop: watch::Receiver<bool>,
+        stats: Arc<WriterStats>,
     ) -> Self {
-        Self { engine, clock, patience, lanes, commits, stop, stopping: None, down: false }
+        Self { engine, clock, patience, lanes, commits, stop, stats, stopping: None, down: false }
     }
 
     pub async fn run(mut self) {
@@ -104,7 +107,10 @@ impl Committer {
                     Err(failure) => failure,
                 }
             } else {
-                match self.engine.append_batch(&batch.prepared, self.clock).await {
+                let began = Instant::now();
+                let answer = self.engine.append_batch(&batch.prepared, self.clock).await;
+                self.stats.attempted(began.elapsed(), &answer);
+                match answer {
                     Ok(answer) => {
                         self.deliver(batch, answer);
                         self.recovered(outage.is_some());
