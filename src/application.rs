@@ -15,10 +15,12 @@ use crate::app::App;
 use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
 use crate::http::rate_limit::RateLimit;
-use crate::http::{request_id, tls};
+use crate::http::{observe, tls};
 use crate::identity::{Gate, GateStart, Identity, Standing};
+use crate::metrics::http::HttpStats;
+use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
-use crate::{bootstrap, control, health, native};
+use crate::{bootstrap, control, health, metrics, native};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
 const LINGER: Duration = Duration::from_secs(5);
@@ -26,7 +28,8 @@ const LINGER: Duration = Duration::from_secs(5);
 /// A service that is ready to run: it listens, but answers nobody before [`Application::run`].
 pub struct Application {
     server: Server,
-    control: Option<Server>,
+    /// The control socket and the metrics' own address, where there are such.
+    beside: Vec<Server>,
     address: SocketAddr,
     app: Data<App>,
     scheduler: Scheduler,
@@ -56,6 +59,7 @@ impl Application {
         bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
         let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
 
+        let sampler = Sampler::start(log.clone());
         let app = Data::new(App {
             log,
             views,
@@ -64,17 +68,24 @@ impl Application {
             clock: config.clock(),
             rate_limit: RateLimit::per_minute(config.requests_per_minute),
             body_limit_bytes: config.body_limit_bytes,
+            http: HttpStats::new(),
+            sampler,
         });
-        let listener =
-            TcpListener::bind(config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+        let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let server = serve(config, &app, listener)?;
-        let control = match &config.engine {
+        let mut beside = Vec::new();
+        match &config.engine {
             // Only this process may write the embedded engine's files: the command line asks it.
-            EngineConfig::Sqlite { .. } => Some(control::serve(config, &app)?),
-            EngineConfig::Postgres { .. } => None,
-        };
-        Ok(Self { server, control, address, app, scheduler, shutdown: config.shutdown })
+            EngineConfig::Sqlite { .. } => beside.push(control::serve(config, &app)?),
+            EngineConfig::Postgres { .. } => {}
+        }
+        if let Some(address) = config.metrics_listen {
+            let listener = listen(address)?;
+            tracing::info!(address = %listener.local_addr()?, "the metrics listen");
+            beside.push(metrics::serve(&app, listener)?);
+        }
+        Ok(Self { server, beside, address, app, scheduler, shutdown: config.shutdown })
     }
 
     /// Where it listens.
@@ -89,14 +100,9 @@ impl Application {
     /// The HTTP server failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let handles: Vec<ServerHandle> =
-            std::iter::once(self.server.handle()).chain(self.control.as_ref().map(Server::handle)).collect();
-        let control = async {
-            match self.control {
-                Some(server) => server.await,
-                None => Ok(()),
-            }
-        };
-        let servers = async { tokio::try_join!(self.server, control) };
+            std::iter::once(&self.server).chain(&self.beside).map(Server::handle).collect();
+        let beside = futures::future::try_join_all(self.beside);
+        let servers = async { tokio::try_join!(self.server, beside) };
         tokio::pin!(servers);
         let result = tokio::select! {
             result = &mut servers => result.map(|_| ()),
@@ -142,14 +148,24 @@ async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
 }
 
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("can't listen on {address}"))
+}
+
 fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Result<Server> {
     let app = app.clone();
+    let metrics_apart = config.metrics_listen.is_some();
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(app.clone())
-            .wrap(from_fn(request_id::assign))
+            .wrap(from_fn(observe::observe))
             .configure(health::routes)
             .configure(native::routes)
+            .configure(|routes| {
+                if !metrics_apart {
+                    metrics::routes(routes);
+                }
+            })
             .default_service(web::to(native::nothing_here))
     })
     .disable_signals()

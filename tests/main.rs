@@ -13,6 +13,7 @@ mod crash;
 mod gate;
 mod idempotency;
 mod lifecycle;
+mod metrics;
 mod openapi;
 mod outage;
 mod personal_data;

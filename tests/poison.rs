@@ -41,6 +41,9 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
     })
     .await;
 
+    let metrics = Answer::of(service.request("GET", "/metrics")).await.text;
+    assert!(metrics.contains("tenure_projection_stopped{projection=\"tenants\",state=\"live\"} 1\n"), "{metrics}");
+
     // This tenant's people are turned away, nobody else's.
     let me = async |tenant| {
         let token = service.token_of(Role::PrimeAdmin, tenant);

@@ -26,9 +26,10 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 23] = [
+pub const SETTINGS: [(&str, Shown); 24] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
+    ("metrics_listen", Shown::Whole),
     ("data_dir", Shown::Whole),
     ("database_url", Shown::Secret),
     ("database_connections", Shown::Whole),

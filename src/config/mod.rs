@@ -83,6 +83,8 @@ pub struct Config {
     pub mode: Mode,
     /// Address and port of the service.
     pub listen: SocketAddr,
+    /// Address and port that `/metrics` has to itself; without one it stands beside the other routes.
+    pub metrics_listen: Option<SocketAddr>,
     /// Keys, and the databases of the embedded engine.
     pub data_dir: PathBuf,
     /// Where the log is kept. On the embedded engine the views' `views.db` stands in the same directory.
@@ -137,6 +139,11 @@ impl Config {
         let config = Self {
             mode,
             listen: layers.required("listen", "an address and a port such as 127.0.0.1:7101", values::parsed)?,
+            metrics_listen: layers.optional(
+                "metrics_listen",
+                "an address and a port such as 127.0.0.1:7102",
+                values::parsed,
+            )?,
             engine: values::engine(&layers, &data_dir)?,
             data_dir,
             tls: values::tls(&layers)?,

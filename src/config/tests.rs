@@ -81,6 +81,7 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
     for (name, value) in [
         ("TENURE_MODE", "prod"),
         ("TENURE_LISTEN", "localhost"),
+        ("TENURE_METRICS_LISTEN", "7102"),
         ("TENURE_DATABASE_CONNECTIONS", "1"),
         ("TENURE_LOG", "info,=x=y"),
         ("TENURE_LOG_FORMAT", "xml"),
