@@ -8,6 +8,7 @@ use crate::http::rate_limit::RateLimit;
 use crate::identity::Identity;
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
+use crate::stopping::Stopping;
 
 /// What every handler gets to see.
 pub struct App {
@@ -29,4 +30,6 @@ pub struct App {
     pub http: HttpStats,
     /// Asks the database what the metrics show of it.
     pub sampler: Sampler,
+    /// Whether the service is about to stop.
+    pub stopping: Stopping,
 }

@@ -10,6 +10,7 @@ use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
 use tenure_projections::{Views, ViewsConfig, tenants};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::{Config, Mode};
@@ -20,6 +21,7 @@ use crate::identity::{Gate, GateStart, Identity, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
+use crate::stopping::{Budget, Stopping};
 use crate::{bootstrap, control, health, metrics, native};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
@@ -33,7 +35,7 @@ pub struct Application {
     address: SocketAddr,
     app: Data<App>,
     scheduler: Scheduler,
-    shutdown: Duration,
+    budget: Budget,
 }
 
 impl Application {
@@ -70,6 +72,7 @@ impl Application {
             body_limit_bytes: config.body_limit_bytes,
             http: HttpStats::new(),
             sampler,
+            stopping: Stopping::new(),
         });
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
@@ -85,7 +88,7 @@ impl Application {
             tracing::info!(address = %listener.local_addr()?, "the metrics listen");
             beside.push(metrics::serve(&app, listener)?);
         }
-        Ok(Self { server, beside, address, app, scheduler, shutdown: config.shutdown })
+        Ok(Self { server, beside, address, app, scheduler, budget: Budget::of(config.shutdown, config.drain) })
     }
 
     /// Where it listens.
@@ -99,30 +102,44 @@ impl Application {
     /// # Errors
     /// The HTTP server failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let handles: Vec<ServerHandle> =
-            std::iter::once(&self.server).chain(&self.beside).map(Server::handle).collect();
-        let beside = futures::future::try_join_all(self.beside);
-        let servers = async { tokio::try_join!(self.server, beside) };
+        let Self { server, beside, app, scheduler, budget, .. } = self;
+        let handles: Vec<ServerHandle> = std::iter::once(&server).chain(&beside).map(Server::handle).collect();
+        let beside = futures::future::try_join_all(beside);
+        let servers = async { tokio::try_join!(server, beside).map(drop) };
         tokio::pin!(servers);
         let result = tokio::select! {
-            result = &mut servers => result.map(|_| ()),
+            result = &mut servers => result,
             () = stop => {
-                tracing::info!("stopping");
-                let stopped = futures::future::join_all(handles.iter().map(|handle| handle.stop(true)));
-                let (_, result) = tokio::join!(stopped, servers);
-                result.map(|_| ())
+                let deadline = Instant::now() + budget.total;
+                tracing::info!(within_seconds = budget.total.as_secs(), "stopping");
+                app.stopping.begin();
+                let finished = tokio::select! {
+                    result = &mut servers => result,
+                    () = tokio::time::sleep(budget.drain) => {
+                        app.stopping.close();
+                        let stopped = futures::future::join_all(handles.iter().map(|handle| handle.stop(true)));
+                        tokio::join!(stopped, servers).1
+                    }
+                };
+                close(&app, scheduler, deadline).await;
+                return Ok(finished?);
             }
         };
-        let closed = async {
-            self.scheduler.stop().await;
-            // Who reads the log goes before it.
-            self.app.views.shutdown().await;
-            self.app.log.shutdown().await;
-        };
-        if tokio::time::timeout(self.shutdown, closed).await.is_err() {
-            tracing::warn!("gave up waiting for the log and the views to close");
-        }
+        close(&app, scheduler, Instant::now() + budget.total).await;
         Ok(result?)
+    }
+}
+
+/// Closes what the servers stood on.
+async fn close(app: &App, scheduler: Scheduler, deadline: Instant) {
+    let closed = async {
+        scheduler.stop().await;
+        // Who reads the log goes before it.
+        app.views.shutdown().await;
+        app.log.shutdown().await;
+    };
+    if tokio::time::timeout_at(deadline, closed).await.is_err() {
+        tracing::warn!("gave up waiting for the log and the views to close");
     }
 }
 
@@ -172,7 +189,7 @@ fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Res
     // Who is refused before its body is read gets the time to read why.
     .client_disconnect_timeout(LINGER)
     .server_hostname("tenure")
-    .shutdown_timeout(config.shutdown.as_secs());
+    .shutdown_timeout(Budget::of(config.shutdown, config.drain).requests.as_secs());
     let server = match &config.tls {
         None => server.listen(listener)?,
         Some(files) => server.listen_rustls_0_23(listener, tls::server_config(&files.certificate, &files.key)?)?,

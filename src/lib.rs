@@ -16,4 +16,5 @@ pub mod identity;
 mod metrics;
 mod native;
 mod scheduler;
+mod stopping;
 mod telemetry;

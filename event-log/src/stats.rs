@@ -3,10 +3,11 @@
 //! Plain atomics, written on the hot path and read at leisure: nobody waits for anybody, and a reader may see one figure a
 //! moment before another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::engine::{BatchAnswer, EngineError};
+use crate::engine::BatchAnswer;
 
 /// Bounds of [`WriterStats::batch_members`].
 const MEMBERS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -14,6 +15,9 @@ const MEMBERS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Bounds of [`WriterStats::append_micros`]: from a flash disk's flush to an outage.
 const APPEND_MICROS: &[u64] =
     &[250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 125_000, 250_000, 500_000, 1_000_000, 5_000_000];
+
+/// See [`WriterStats::recent_failure`].
+const FAILURE_SHOWN_FOR: Duration = Duration::from_secs(10);
 
 /// How often a value fell between which bounds.
 #[derive(Debug)]
@@ -72,6 +76,9 @@ pub struct WriterStats {
     committed: AtomicU64,
     refused: AtomicU64,
     failures: AtomicU64,
+    /// Only touched when something fails.
+    failure: Mutex<Option<(Instant, String)>>,
+    failing: AtomicBool,
 }
 
 impl WriterStats {
@@ -82,15 +89,23 @@ impl WriterStats {
             committed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            failing: AtomicBool::new(false),
         }
     }
 
     /// One call of the engine with a batch.
-    pub(crate) fn attempted(&self, took: Duration, answer: &Result<BatchAnswer, EngineError>) {
-        let Ok(answer) = answer else {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            return;
+    pub(crate) fn attempted(&self, took: Duration, answer: Result<&BatchAnswer, String>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), failure));
+                self.failing.store(true, Ordering::Release);
+                return;
+            }
         };
+        self.failing.store(false, Ordering::Release);
         self.append_micros.observe_micros(took);
         self.batch_members.observe(answer.len() as u64);
         let committed = answer.iter().filter(|member| member.is_ok()).count() as u64;
@@ -114,6 +129,17 @@ impl WriterStats {
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong with the last batch, if that was within the last 10 seconds. An older failure is forgotten: whoever
+    /// keeps appends away because of it would never learn that the engine is well again.
+    #[must_use]
+    pub fn recent_failure(&self) -> Option<String> {
+        if !self.failing.load(Ordering::Acquire) {
+            return None;
+        }
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failure.filter(|(at, _)| at.elapsed() < FAILURE_SHOWN_FOR).map(|(_, failure)| failure)
     }
 }
 

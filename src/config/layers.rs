@@ -26,7 +26,7 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 24] = [
+pub const SETTINGS: [(&str, Shown); 25] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
     ("metrics_listen", Shown::Whole),
@@ -48,6 +48,7 @@ pub const SETTINGS: [(&str, Shown); 24] = [
     ("requests_per_minute", Shown::Whole),
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
+    ("drain_seconds", Shown::Whole),
     ("kafka_brokers", Shown::Whole),
     ("dns_server", Shown::Whole),
     ("smtp_url", Shown::Secret),

@@ -111,8 +111,10 @@ pub struct Config {
     pub requests_per_minute: u32,
     /// How long an answer waits for the views.
     pub view_wait: Duration,
-    /// How long stopping may take.
+    /// How long stopping may take, everything included.
     pub shutdown: Duration,
+    /// How much of it the service goes on serving while `/health/ready` says that it will not for long.
+    pub drain: Duration,
     /// Kafka's bootstrap brokers, `host:port`. Nothing reads them yet.
     pub kafka_brokers: Vec<String>,
     /// The DNS server for domain proofs. Nothing reads it yet.
@@ -158,6 +160,7 @@ impl Config {
             requests_per_minute: values::number(&layers, "requests_per_minute", 0..=10_000_000)?,
             view_wait: Duration::from_millis(values::number(&layers, "view_wait_ms", 0..=60_000)?),
             shutdown: Duration::from_secs(values::number(&layers, "shutdown_seconds", 0..=600)?),
+            drain: Duration::from_secs(values::number(&layers, "drain_seconds", 0..=300)?),
             kafka_brokers: layers
                 .optional("kafka_brokers", "HOST:PORT, several separated by commas", values::brokers)?
                 .unwrap_or_default(),

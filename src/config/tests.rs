@@ -93,6 +93,7 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
         ("TENURE_BODY_LIMIT_BYTES", "1e3"),
         ("TENURE_VIEW_WAIT_MS", "2s"),
         ("TENURE_SHUTDOWN_SECONDS", "601"),
+        ("TENURE_DRAIN_SECONDS", "301"),
         ("TENURE_KAFKA_BROKERS", "a:9092,b"),
         ("TENURE_DNS_SERVER", "1.1.1.1"),
         ("TENURE_JWT_JWKS", "http://id.example.com/jwks"),

@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::HeaderValue;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, ResponseError};
 use tracing::Instrument;
 
 use super::request_id::{self, REQUEST_ID};
 use crate::app::App;
+use crate::native::errors;
 
 /// Answers the request under its id, in its span, and counts it.
 ///
@@ -21,7 +23,7 @@ pub async fn observe<B: MessageBody>(
     app: Data<App>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
     let id = request_id::of(request.headers());
     let span = tracing::info_span!(
@@ -32,8 +34,14 @@ pub async fn observe<B: MessageBody>(
         http.status = tracing::field::Empty,
     );
     let in_flight = app.http.enter();
-    let answer = request_id::scope(id.clone(), next.call(request).instrument(span.clone()));
-    let mut response = answer.await?;
+    let answer = async {
+        // Only on a connection that outlives the listener.
+        if app.stopping.refuses() {
+            return Ok(request.into_response(errors::stopping().error_response()).map_into_right_body());
+        }
+        next.call(request).await.map(ServiceResponse::map_into_left_body)
+    };
+    let mut response = request_id::scope(id.clone(), answer.instrument(span.clone())).await?;
     drop(in_flight);
     let took = began.elapsed();
 
@@ -45,6 +53,10 @@ pub async fn observe<B: MessageBody>(
     span.in_scope(|| tracing::debug!("answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if app.stopping.has_begun() {
+        // A client that comes back connects anew, perhaps to another instance.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }

@@ -109,7 +109,7 @@ impl Committer {
             } else {
                 let began = Instant::now();
                 let answer = self.engine.append_batch(&batch.prepared, self.clock).await;
-                self.stats.attempted(began.elapsed(), &answer);
+                self.stats.attempted(began.elapsed(), answer.as_ref().map_err(describe));
                 match answer {
                     Ok(answer) => {
                         self.deliver(batch, answer);
