@@ -22,6 +22,7 @@ use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
 use crate::stopping::{Budget, Stopping};
+use crate::telemetry::FLUSHED_WITHIN;
 use crate::{bootstrap, control, health, metrics, native};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
@@ -110,7 +111,7 @@ impl Application {
         let result = tokio::select! {
             result = &mut servers => result,
             () = stop => {
-                let deadline = Instant::now() + budget.total;
+                let deadline = Instant::now() + budget.total.saturating_sub(FLUSHED_WITHIN);
                 tracing::info!(within_seconds = budget.total.as_secs(), "stopping");
                 app.stopping.begin();
                 let finished = tokio::select! {

@@ -98,7 +98,7 @@ async fn nothing_that_was_acknowledged_is_lost_by_a_stop_under_load(engine: Engi
     let service = ServiceProcess::start(&storage, &[PATIENCE]);
     let done = AtomicUsize::new(0);
     let clients = (0..CLIENTS).map(|client| provision_until_refused(&service, client, &done));
-    let stopper = async {
+    let operator = async {
         eventually("the load is on", async || done.load(Ordering::Relaxed) > 3 * CLIENTS).await;
         // One that finishes in time, one that never does, one that never asks anything.
         let (mut late, rest) = begin_slowly(&service, "late");
@@ -121,7 +121,7 @@ async fn nothing_that_was_acknowledged_is_lost_by_a_stop_under_load(engine: Engi
         drop(idle);
         stopped
     };
-    let (seen, stopped) = tokio::join!(futures::future::join_all(clients), stopper);
+    let (seen, stopped) = tokio::join!(futures::future::join_all(clients), operator);
     let (status, errors) = service.wait();
     assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
     ended(status, &errors);

@@ -67,6 +67,15 @@ pub struct JwtConfig {
     pub audience: String,
 }
 
+/// Where spans are sent, and how many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtlpConfig {
+    /// The collector's base URL; `/v1/traces` is added to it.
+    pub endpoint: reqwest::Url,
+    /// The share of traces that begin here and are recorded, 0 to 1. One that a client began is recorded if it says so.
+    pub sampling_ratio: f64,
+}
+
 /// A PEM certificate chain and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
@@ -95,6 +104,8 @@ pub struct Config {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where spans are sent, if anywhere.
+    pub otlp: Option<OtlpConfig>,
     /// Added to the clock.
     pub clock_offset: TimeDelta,
     /// Who may sign tokens; always there in production mode.
@@ -151,6 +162,7 @@ impl Config {
             tls: values::tls(&layers)?,
             log: layers.required("log", "a tracing filter such as info or info,tenure=debug", values::log_filter)?,
             log_format: layers.required("log_format", "text or json", values::log_format)?,
+            otlp: values::otlp(&layers)?,
             clock_offset: layers.required("clock_offset", duration::ALLOWED, duration::parse)?,
             jwt: values::jwt(&layers)?,
             jwt_leeway_seconds: values::number(&layers, "jwt_leeway_seconds", 0..=300)?,

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::request_id::{self, REQUEST_ID};
 use crate::app::App;
 use crate::native::errors;
+use crate::telemetry::trace;
 
 /// Answers the request under its id, in its span, and counts it.
 ///
@@ -26,13 +27,20 @@ pub async fn observe<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
     let id = request_id::of(request.headers());
-    let span = tracing::info_span!(
+    // As visible as the least that is logged, so that every line within a request carries its id.
+    let span = tracing::error_span!(
         "request",
         request.id = %id,
         http.method = %request.method(),
         http.route = tracing::field::Empty,
         http.status = tracing::field::Empty,
+        trace.id = tracing::field::Empty,
+        otel.kind = trace::is_exported().then_some("server"),
     );
+    let trace_id = trace::adopt(&span, request.headers());
+    if let Some(trace_id) = trace_id {
+        span.record("trace.id", tracing::field::display(trace_id));
+    }
     let in_flight = app.http.enter();
     let answer = async {
         // Only on a connection that outlives the listener.
@@ -50,7 +58,21 @@ pub async fn observe<B: MessageBody>(
     route.count(request.method(), status, took);
     span.record("http.status", status.as_u16());
     span.record("http.route", route.route());
-    span.in_scope(|| tracing::debug!("answered"));
+    trace::answered(&span, request.method(), route.route(), status);
+    // Outside of the span, since its own fields hold everything that stands there.
+    tracing::debug!(
+        target: "tenure::access",
+        parent: None,
+        {
+            request.id = %id,
+            trace.id = trace_id.map(tracing::field::display),
+            http.method = %request.method(),
+            http.route = route.route(),
+            http.status = status.as_u16(),
+            duration_ms = took.as_secs_f64() * 1_000.0,
+        },
+        "answered"
+    );
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
