@@ -6,6 +6,9 @@ use tenure_projections::Views;
 use crate::dispatch::Dispatcher;
 use crate::http::rate_limit::RateLimit;
 use crate::identity::Identity;
+use crate::metrics::http::HttpStats;
+use crate::metrics::sampler::Sampler;
+use crate::stopping::Stopping;
 
 /// What every handler gets to see.
 pub struct App {
@@ -23,4 +26,10 @@ pub struct App {
     pub rate_limit: RateLimit,
     /// The largest body that is read, in bytes.
     pub body_limit_bytes: usize,
+    /// Counts requests.
+    pub http: HttpStats,
+    /// Asks the database what the metrics show of it.
+    pub sampler: Sampler,
+    /// Whether the service is about to stop.
+    pub stopping: Stopping,
 }

@@ -10,15 +10,20 @@ use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
 use tenure_projections::{Views, ViewsConfig, tenants};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
 use crate::http::rate_limit::RateLimit;
-use crate::http::{request_id, tls};
+use crate::http::{observe, tls};
 use crate::identity::{Gate, GateStart, Identity, Standing};
+use crate::metrics::http::HttpStats;
+use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
-use crate::{bootstrap, control, health, native};
+use crate::stopping::{Budget, Stopping};
+use crate::telemetry::FLUSHED_WITHIN;
+use crate::{bootstrap, control, health, metrics, native};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
 const LINGER: Duration = Duration::from_secs(5);
@@ -26,11 +31,12 @@ const LINGER: Duration = Duration::from_secs(5);
 /// A service that is ready to run: it listens, but answers nobody before [`Application::run`].
 pub struct Application {
     server: Server,
-    control: Option<Server>,
+    /// The control socket and the metrics' own address, where there are such.
+    beside: Vec<Server>,
     address: SocketAddr,
     app: Data<App>,
     scheduler: Scheduler,
-    shutdown: Duration,
+    budget: Budget,
 }
 
 impl Application {
@@ -56,6 +62,7 @@ impl Application {
         bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
         let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
 
+        let sampler = Sampler::start(log.clone());
         let app = Data::new(App {
             log,
             views,
@@ -64,17 +71,25 @@ impl Application {
             clock: config.clock(),
             rate_limit: RateLimit::per_minute(config.requests_per_minute),
             body_limit_bytes: config.body_limit_bytes,
+            http: HttpStats::new(),
+            sampler,
+            stopping: Stopping::new(),
         });
-        let listener =
-            TcpListener::bind(config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+        let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let server = serve(config, &app, listener)?;
-        let control = match &config.engine {
+        let mut beside = Vec::new();
+        match &config.engine {
             // Only this process may write the embedded engine's files: the command line asks it.
-            EngineConfig::Sqlite { .. } => Some(control::serve(config, &app)?),
-            EngineConfig::Postgres { .. } => None,
-        };
-        Ok(Self { server, control, address, app, scheduler, shutdown: config.shutdown })
+            EngineConfig::Sqlite { .. } => beside.push(control::serve(config, &app)?),
+            EngineConfig::Postgres { .. } => {}
+        }
+        if let Some(address) = config.metrics_listen {
+            let listener = listen(address)?;
+            tracing::info!(address = %listener.local_addr()?, "the metrics listen");
+            beside.push(metrics::serve(&app, listener)?);
+        }
+        Ok(Self { server, beside, address, app, scheduler, budget: Budget::of(config.shutdown, config.drain) })
     }
 
     /// Where it listens.
@@ -88,35 +103,44 @@ impl Application {
     /// # Errors
     /// The HTTP server failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let handles: Vec<ServerHandle> =
-            std::iter::once(self.server.handle()).chain(self.control.as_ref().map(Server::handle)).collect();
-        let control = async {
-            match self.control {
-                Some(server) => server.await,
-                None => Ok(()),
-            }
-        };
-        let servers = async { tokio::try_join!(self.server, control) };
+        let Self { server, beside, app, scheduler, budget, .. } = self;
+        let handles: Vec<ServerHandle> = std::iter::once(&server).chain(&beside).map(Server::handle).collect();
+        let beside = futures::future::try_join_all(beside);
+        let servers = async { tokio::try_join!(server, beside).map(drop) };
         tokio::pin!(servers);
         let result = tokio::select! {
-            result = &mut servers => result.map(|_| ()),
+            result = &mut servers => result,
             () = stop => {
-                tracing::info!("stopping");
-                let stopped = futures::future::join_all(handles.iter().map(|handle| handle.stop(true)));
-                let (_, result) = tokio::join!(stopped, servers);
-                result.map(|_| ())
+                let deadline = Instant::now() + budget.total.saturating_sub(FLUSHED_WITHIN);
+                tracing::info!(within_seconds = budget.total.as_secs(), "stopping");
+                app.stopping.begin();
+                let finished = tokio::select! {
+                    result = &mut servers => result,
+                    () = tokio::time::sleep(budget.drain) => {
+                        app.stopping.close();
+                        let stopped = futures::future::join_all(handles.iter().map(|handle| handle.stop(true)));
+                        tokio::join!(stopped, servers).1
+                    }
+                };
+                close(&app, scheduler, deadline).await;
+                return Ok(finished?);
             }
         };
-        let closed = async {
-            self.scheduler.stop().await;
-            // Who reads the log goes before it.
-            self.app.views.shutdown().await;
-            self.app.log.shutdown().await;
-        };
-        if tokio::time::timeout(self.shutdown, closed).await.is_err() {
-            tracing::warn!("gave up waiting for the log and the views to close");
-        }
+        close(&app, scheduler, Instant::now() + budget.total).await;
         Ok(result?)
+    }
+}
+
+/// Closes what the servers stood on.
+async fn close(app: &App, scheduler: Scheduler, deadline: Instant) {
+    let closed = async {
+        scheduler.stop().await;
+        // Who reads the log goes before it.
+        app.views.shutdown().await;
+        app.log.shutdown().await;
+    };
+    if tokio::time::timeout_at(deadline, closed).await.is_err() {
+        tracing::warn!("gave up waiting for the log and the views to close");
     }
 }
 
@@ -142,21 +166,31 @@ async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
 }
 
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("can't listen on {address}"))
+}
+
 fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Result<Server> {
     let app = app.clone();
+    let metrics_apart = config.metrics_listen.is_some();
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(app.clone())
-            .wrap(from_fn(request_id::assign))
+            .wrap(from_fn(observe::observe))
             .configure(health::routes)
             .configure(native::routes)
+            .configure(|routes| {
+                if !metrics_apart {
+                    metrics::routes(routes);
+                }
+            })
             .default_service(web::to(native::nothing_here))
     })
     .disable_signals()
     // Who is refused before its body is read gets the time to read why.
     .client_disconnect_timeout(LINGER)
     .server_hostname("tenure")
-    .shutdown_timeout(config.shutdown.as_secs());
+    .shutdown_timeout(Budget::of(config.shutdown, config.drain).requests.as_secs());
     let server = match &config.tls {
         None => server.listen(listener)?,
         Some(files) => server.listen_rustls_0_23(listener, tls::server_config(&files.certificate, &files.key)?)?,

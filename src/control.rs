@@ -13,6 +13,7 @@ use tenure_projections::{ProjectionState, Views};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::stopping::Budget;
 
 /// One line of `tenure projections list`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub fn serve(config: &Config, app: &Data<App>) -> anyhow::Result<Server> {
     })
     .workers(1)
     .disable_signals()
-    .shutdown_timeout(config.shutdown.as_secs())
+    .shutdown_timeout(Budget::of(config.shutdown, config.drain).requests.as_secs())
     .bind_uds(&path)
     .with_context(|| format!("can't listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;

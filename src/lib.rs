@@ -13,6 +13,8 @@ mod dispatch;
 mod health;
 mod http;
 pub mod identity;
+mod metrics;
 mod native;
 mod scheduler;
+mod stopping;
 mod telemetry;

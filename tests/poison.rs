@@ -37,9 +37,17 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
                 && stopped["eventType"] == "tenant.suspended"
                 && stopped["error"].is_string()
         });
-        status == 503 && named
+        let sentence = format!("before an event that it can't apply (tenant.suspended at position {position}");
+        let reasons = body["reasons"].as_array().unwrap().iter().map(|reason| reason.as_str().unwrap());
+        let advised = reasons.clone().any(|reason| {
+            reason.starts_with("Projection tenants: ") && reason.contains(&sentence) && reason.contains("runbook")
+        });
+        status == 503 && named && advised
     })
     .await;
+
+    let metrics = Answer::of(service.request("GET", "/metrics")).await.text;
+    assert!(metrics.contains("tenure_projection_stopped{projection=\"tenants\",state=\"live\"} 1\n"), "{metrics}");
 
     // This tenant's people are turned away, nobody else's.
     let me = async |tenant| {

@@ -176,6 +176,15 @@ impl Engine {
         each!(self, engine => engine.master_key_fingerprint(ours).await)
     }
 
+    /// Age in transactions of the oldest snapshot that keeps dead rows from being removed.
+    pub async fn oldest_snapshot_age(&self) -> Result<Option<u64>, EngineError> {
+        match self {
+            Self::Postgres(postgres) => postgres.oldest_snapshot_age().await.map(Some),
+            // Its readers' transactions end with each call, and there are none but ours.
+            Self::Sqlite(_) => Ok(None),
+        }
+    }
+
     /// Stops threads and closes connections.
     pub async fn close(&self) {
         each!(self, engine => engine.close().await);

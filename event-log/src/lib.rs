@@ -20,6 +20,7 @@ mod postgres;
 mod recent;
 mod sealing;
 mod sqlite;
+mod stats;
 mod writer;
 
 pub use append::{
@@ -30,8 +31,9 @@ pub use config::{EngineConfig, LogConfig};
 pub use error::{OpenError, ReadError};
 pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
 pub use feed::{Feed, Hurry};
-pub use log::EventLog;
+pub use log::{EventLog, Waiting};
 pub use milestone::Milestone;
 pub use position::Position;
 pub use postgres::{PostgresServers, ServerWatch};
 pub use sealing::{MasterKey, MasterKeyError};
+pub use stats::{Distribution, Histogram, WriterStats};

@@ -18,6 +18,7 @@ use crate::postgres::{self, Postgres};
 use crate::recent::Recent;
 use crate::sealing::Sealer;
 use crate::sqlite::Sqlite;
+use crate::stats::WriterStats;
 use crate::writer::{Refusal, Writer};
 use crate::{Clock, OpenError, Position, ReadError, RecordedEvent};
 
@@ -28,6 +29,15 @@ const SEALING_ATTEMPTS: u32 = 5;
 #[derive(Clone)]
 pub struct EventLog {
     shared: Arc<Shared>,
+}
+
+/// Appends that wait in the writer's lanes, without those of the batch under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Commands of clients.
+    pub foreground: usize,
+    /// Those of the scheduler and other work that may wait.
+    pub background: usize,
 }
 
 struct Shared {
@@ -282,6 +292,29 @@ impl EventLog {
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// What the writer did so far; `None` where the log was opened read-only.
+    #[must_use]
+    pub fn writer_stats(&self) -> Option<&WriterStats> {
+        self.shared.writer.as_ref().map(Writer::stats)
+    }
+
+    /// How many appends wait for the writer right now.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        let waiting = |lane| self.shared.writer.as_ref().map_or(0, |writer| writer.waiting(lane));
+        Waiting { foreground: waiting(Lane::Foreground), background: waiting(Lane::Background) }
+    }
+
+    /// How many transactions ago the oldest snapshot was taken for which this database keeps dead rows, whoever holds it;
+    /// `None` where the engine has no such thing. Nothing else slows a log down like a snapshot that stays open.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the engine can't be asked.
+    pub async fn oldest_snapshot_age(&self) -> Result<Option<u64>, ReadError> {
+        Ok(self.shared.engine.oldest_snapshot_age().await?)
     }
 
     /// Whether the engine answers.

@@ -21,6 +21,7 @@ use crate::config::LogConfig;
 use crate::engine::{Engine, Offence, Prepared};
 use crate::position::Position;
 use crate::recent::Recent;
+use crate::stats::WriterStats;
 use collect::Lanes;
 use commit::Committer;
 use footprint::Footprint;
@@ -47,6 +48,7 @@ struct Member {
 pub(crate) struct Writer {
     foreground: mpsc::Sender<Member>,
     background: mpsc::Sender<Member>,
+    stats: Arc<WriterStats>,
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -58,6 +60,7 @@ impl Writer {
         let (foreground, foreground_lane) = mpsc::channel(config.queue_capacity.max(1));
         let (background, background_lane) = mpsc::channel(config.queue_capacity.max(1));
         let stop = watch::Sender::new(false);
+        let stats = Arc::new(WriterStats::new());
         let committer = Committer::new(
             engine,
             config.clock,
@@ -65,9 +68,10 @@ impl Writer {
             Lanes::new(foreground_lane, background_lane, config.max_batch.max(1)),
             (commits, recent),
             stop.subscribe(),
+            Arc::clone(&stats),
         );
         let task = Mutex::new(Some(tokio::spawn(committer.run())));
-        Self { foreground, background, stop, task }
+        Self { foreground, background, stats, stop, task }
     }
 
     /// Waits for a place in a batch and for the batch's commit. Once in a lane the append is seen through, even if the
@@ -88,6 +92,20 @@ impl Writer {
             mpsc::error::TrySendError::Closed(_) => unavailable("it is shutting down", false),
         })?;
         answer.await.unwrap_or_else(|_| Err(unavailable("the writer stopped", true)))
+    }
+
+    /// What the task did so far.
+    pub fn stats(&self) -> &WriterStats {
+        &self.stats
+    }
+
+    /// How many appends wait in a lane, without those of the batch under way.
+    pub fn waiting(&self, lane: Lane) -> usize {
+        let lane = match lane {
+            Lane::Foreground => &self.foreground,
+            Lane::Background => &self.background,
+        };
+        lane.max_capacity() - lane.capacity()
     }
 
     /// Refuses further appends and waits until those that were accepted are answered.

@@ -172,6 +172,7 @@ impl Projector {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "projection.batch", skip_all, fields(views = views.len()))]
     async fn attempt(&mut self, views: &[View], limit: usize) -> Result<Round, Failure> {
         let mut session = if let Some(session) = self.session.take() {
             session

@@ -118,6 +118,12 @@ impl Views {
         self.position() >= self.shared.head_at_start
     }
 
+    /// The head that the log had when the views were opened.
+    #[must_use]
+    pub fn head_at_start(&self) -> Position {
+        self.shared.head_at_start
+    }
+
     /// Every generation of every view: the live ones in a fixed order, then those being built.
     #[must_use]
     pub fn status(&self) -> Vec<ProjectionStatus> {

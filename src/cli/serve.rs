@@ -22,9 +22,9 @@ pub struct Serve {
 impl Serve {
     /// Runs until SIGTERM or SIGINT.
     pub fn run(&self, config: &Config) -> anyhow::Result<()> {
-        telemetry::init(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let served = runtime.block_on(async {
+            let telemetry = telemetry::init(config)?;
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let stop = async move {
                 tokio::select! {
@@ -37,8 +37,13 @@ impl Serve {
             if config.mode == Mode::Development && !self.quiet {
                 print_first_steps(config, &application)?;
             }
-            application.run(stop).await
-        })
+            let ended = application.run(stop).await;
+            telemetry.shutdown().await;
+            ended
+        });
+        // Nobody waits for a blocking task that outlived its time.
+        runtime.shutdown_background();
+        served
     }
 }
 

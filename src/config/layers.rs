@@ -13,6 +13,9 @@ pub const DEFAULT_FILE: &str = include_str!("default.toml");
 const ENVIRONMENT_PREFIX: &str = "TENURE_";
 /// Names the configuration file; read by the command line, so not a setting.
 const CONFIG_VARIABLE: &str = "TENURE_CONFIG";
+/// The standard name of a collector's address, and the setting that it stands for.
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const OTLP_ENDPOINT: &str = "otlp_endpoint";
 /// The list of MSPs, the one setting that only files hold.
 const MSP: &str = "msp";
 
@@ -26,9 +29,10 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 23] = [
+pub const SETTINGS: [(&str, Shown); 27] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
+    ("metrics_listen", Shown::Whole),
     ("data_dir", Shown::Whole),
     ("database_url", Shown::Secret),
     ("database_connections", Shown::Whole),
@@ -36,6 +40,8 @@ pub const SETTINGS: [(&str, Shown); 23] = [
     ("tls_key", Shown::Whole),
     ("log", Shown::Whole),
     ("log_format", Shown::Whole),
+    ("otlp_endpoint", Shown::Whole),
+    ("otlp_sampling_ratio", Shown::Whole),
     ("clock_offset", Shown::Whole),
     ("jwt_jwks", Shown::Whole),
     ("jwt_issuer", Shown::Whole),
@@ -47,6 +53,7 @@ pub const SETTINGS: [(&str, Shown); 23] = [
     ("requests_per_minute", Shown::Whole),
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
+    ("drain_seconds", Shown::Whole),
     ("kafka_brokers", Shown::Whole),
     ("dns_server", Shown::Whole),
     ("smtp_url", Shown::Secret),
@@ -80,10 +87,14 @@ impl Layers {
                 .map_err(|error| ConfigError::Unreadable { origin: origin.to_string(), reason: error.to_string() })?;
             layers.add_file(&text, &origin)?;
         }
-        let mut variables: Vec<_> =
-            variables.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
-        variables.sort_unstable();
-        for (name, value) in variables {
+        let (mut ours, others): (Vec<_>, Vec<_>) =
+            variables.into_iter().partition(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
+        // What every OpenTelemetry program reads; a variable of ours wins over it.
+        for (name, value) in others.into_iter().filter(|(name, value)| name == OTLP_VARIABLE && !value.is_empty()) {
+            layers.values.insert(OTLP_ENDPOINT, Raw { text: value, origin: Origin::Environment(name) });
+        }
+        ours.sort_unstable();
+        for (name, value) in ours {
             layers.add_variable(&name, value)?;
         }
         Ok(layers)
@@ -109,7 +120,8 @@ impl Layers {
                 Value::String(text) => text,
                 Value::Integer(number) => number.to_string(),
                 Value::Boolean(flag) => flag.to_string(),
-                other @ (Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_)) => {
+                Value::Float(number) => number.to_string(),
+                other @ (Value::Datetime(_) | Value::Array(_) | Value::Table(_)) => {
                     let value = match shown {
                         Shown::Whole => one_line(&other.to_string()),
                         Shown::Secret => REDACTED.to_owned(),

@@ -67,6 +67,15 @@ pub struct JwtConfig {
     pub audience: String,
 }
 
+/// Where spans are sent, and how many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtlpConfig {
+    /// The collector's base URL; `/v1/traces` is added to it.
+    pub endpoint: reqwest::Url,
+    /// The share of traces that begin here and are recorded, 0 to 1. One that a client began is recorded if it says so.
+    pub sampling_ratio: f64,
+}
+
 /// A PEM certificate chain and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
@@ -83,6 +92,8 @@ pub struct Config {
     pub mode: Mode,
     /// Address and port of the service.
     pub listen: SocketAddr,
+    /// Address and port that `/metrics` has to itself; without one it stands beside the other routes.
+    pub metrics_listen: Option<SocketAddr>,
     /// Keys, and the databases of the embedded engine.
     pub data_dir: PathBuf,
     /// Where the log is kept. On the embedded engine the views' `views.db` stands in the same directory.
@@ -93,6 +104,8 @@ pub struct Config {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where spans are sent, if anywhere.
+    pub otlp: Option<OtlpConfig>,
     /// Added to the clock.
     pub clock_offset: TimeDelta,
     /// Who may sign tokens; always there in production mode.
@@ -109,8 +122,10 @@ pub struct Config {
     pub requests_per_minute: u32,
     /// How long an answer waits for the views.
     pub view_wait: Duration,
-    /// How long stopping may take.
+    /// How long stopping may take, everything included.
     pub shutdown: Duration,
+    /// How much of it the service goes on serving while `/health/ready` says that it will not for long.
+    pub drain: Duration,
     /// Kafka's bootstrap brokers, `host:port`. Nothing reads them yet.
     pub kafka_brokers: Vec<String>,
     /// The DNS server for domain proofs. Nothing reads it yet.
@@ -137,11 +152,17 @@ impl Config {
         let config = Self {
             mode,
             listen: layers.required("listen", "an address and a port such as 127.0.0.1:7101", values::parsed)?,
+            metrics_listen: layers.optional(
+                "metrics_listen",
+                "an address and a port such as 127.0.0.1:7102",
+                values::parsed,
+            )?,
             engine: values::engine(&layers, &data_dir)?,
             data_dir,
             tls: values::tls(&layers)?,
             log: layers.required("log", "a tracing filter such as info or info,tenure=debug", values::log_filter)?,
             log_format: layers.required("log_format", "text or json", values::log_format)?,
+            otlp: values::otlp(&layers)?,
             clock_offset: layers.required("clock_offset", duration::ALLOWED, duration::parse)?,
             jwt: values::jwt(&layers)?,
             jwt_leeway_seconds: values::number(&layers, "jwt_leeway_seconds", 0..=300)?,
@@ -151,6 +172,7 @@ impl Config {
             requests_per_minute: values::number(&layers, "requests_per_minute", 0..=10_000_000)?,
             view_wait: Duration::from_millis(values::number(&layers, "view_wait_ms", 0..=60_000)?),
             shutdown: Duration::from_secs(values::number(&layers, "shutdown_seconds", 0..=600)?),
+            drain: Duration::from_secs(values::number(&layers, "drain_seconds", 0..=300)?),
             kafka_brokers: layers
                 .optional("kafka_brokers", "HOST:PORT, several separated by commas", values::brokers)?
                 .unwrap_or_default(),

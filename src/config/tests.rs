@@ -81,9 +81,14 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
     for (name, value) in [
         ("TENURE_MODE", "prod"),
         ("TENURE_LISTEN", "localhost"),
+        ("TENURE_METRICS_LISTEN", "7102"),
         ("TENURE_DATABASE_CONNECTIONS", "1"),
         ("TENURE_LOG", "info,=x=y"),
         ("TENURE_LOG_FORMAT", "xml"),
+        ("TENURE_OTLP_ENDPOINT", "127.0.0.1:4318"),
+        ("TENURE_OTLP_ENDPOINT", "http://user:word@127.0.0.1:4318"),
+        ("TENURE_OTLP_SAMPLING_RATIO", "1.01"),
+        ("TENURE_OTLP_SAMPLING_RATIO", "NaN"),
         ("TENURE_CLOCK_OFFSET", "31"),
         ("TENURE_CLOCK_OFFSET", "99999d"),
         ("TENURE_JWT_LEEWAY_SECONDS", "-1"),
@@ -92,6 +97,7 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
         ("TENURE_BODY_LIMIT_BYTES", "1e3"),
         ("TENURE_VIEW_WAIT_MS", "2s"),
         ("TENURE_SHUTDOWN_SECONDS", "601"),
+        ("TENURE_DRAIN_SECONDS", "301"),
         ("TENURE_KAFKA_BROKERS", "a:9092,b"),
         ("TENURE_DNS_SERVER", "1.1.1.1"),
         ("TENURE_JWT_JWKS", "http://id.example.com/jwks"),
@@ -171,6 +177,21 @@ fn settings_that_belong_together_are_given_together() {
     assert!(matches!(jwt.jwks, JwksSource::Url(_)));
     let local = read(None, &[("TENURE_JWT_JWKS", "http://[::1]:8080/jwks"), JWT[1], JWT[2]]).unwrap().jwt.unwrap();
     assert!(matches!(local.jwks, JwksSource::Url(_)));
+}
+
+#[test]
+fn spans_go_where_the_standard_variable_says_unless_ours_says_otherwise() {
+    let standard = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let endpoint = |variables: &[(&str, &str)]| {
+        read(None, variables).unwrap().otlp.map(|otlp| (otlp.endpoint.to_string(), otlp.sampling_ratio))
+    };
+    assert_eq!(endpoint(&[]), None);
+    assert_eq!(endpoint(&[standard]), Some(("http://collector:4318/".to_owned(), 0.1)));
+    let ours = [standard, ("TENURE_OTLP_ENDPOINT", "https://ours/otlp"), ("TENURE_OTLP_SAMPLING_RATIO", "1")];
+    assert_eq!(endpoint(&ours), Some(("https://ours/otlp".to_owned(), 1.0)));
+    assert!(mistake(None, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")]).contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
+    let file = read(Some("otlp_sampling_ratio = 0.5\notlp_endpoint = \"http://a\""), &[]).unwrap();
+    assert_eq!(file.otlp.map(|otlp| otlp.sampling_ratio), Some(0.5));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
 use super::layers::Layers;
-use super::{JwksSource, JwtConfig, LogFormat, Mode, TlsConfig};
+use super::{JwksSource, JwtConfig, LogFormat, Mode, OtlpConfig, TlsConfig};
 
 pub fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
@@ -103,6 +103,21 @@ pub fn tls(layers: &Layers) -> Result<Option<TlsConfig>, ConfigError> {
         (Some(_), None) => Err(ConfigError::Missing { key: "tls_key", reason: "tls_cert is set" }),
         (None, Some(_)) => Err(ConfigError::Missing { key: "tls_cert", reason: "tls_key is set" }),
     }
+}
+
+/// Where spans go; nowhere without an endpoint.
+pub fn otlp(layers: &Layers) -> Result<Option<OtlpConfig>, ConfigError> {
+    let allowed = "an http or https URL without a user, such as http://127.0.0.1:4318";
+    let endpoint = layers.optional("otlp_endpoint", allowed, collector)?;
+    let ratio = |text: &str| text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    let sampling_ratio = layers.required("otlp_sampling_ratio", "a number from 0 to 1", ratio)?;
+    Ok(endpoint.map(|endpoint| OtlpConfig { endpoint, sampling_ratio }))
+}
+
+fn collector(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    (bare && matches!(url.scheme(), "http" | "https")).then_some(url)
 }
 
 /// Who may sign tokens: all three settings or none of them.

@@ -8,6 +8,8 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
+use crate::stopping::Stopping;
+
 /// How much of an oversize body is read and thrown away, so that the client gets to read the answer.
 const DRAIN_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -29,6 +31,9 @@ pub enum BadBody {
     /// The connection broke off before the body's end.
     #[error("the body broke off, or did not arrive in time")]
     Incomplete,
+    /// The service stops, and the body's end is not in sight.
+    #[error("the service stops")]
+    Stopping,
     /// Not JSON at all.
     #[error("the body is not valid JSON: {reason}")]
     Malformed {
@@ -48,9 +53,15 @@ pub enum BadBody {
 /// Reads the whole body, up to `limit_bytes`.
 ///
 /// # Errors
-/// [`BadBody::TooLarge`] and [`BadBody::Incomplete`].
-pub async fn read(payload: &mut Payload, limit_bytes: usize) -> Result<Bytes, BadBody> {
-    tokio::time::timeout(ARRIVES_WITHIN, collect(payload, limit_bytes)).await.unwrap_or(Err(BadBody::Incomplete))
+/// [`BadBody::TooLarge`], [`BadBody::Incomplete`] and [`BadBody::Stopping`].
+pub async fn read(payload: &mut Payload, limit_bytes: usize, stopping: &Stopping) -> Result<Bytes, BadBody> {
+    tokio::select! {
+        biased;
+        body = tokio::time::timeout(ARRIVES_WITHIN, collect(payload, limit_bytes)) => {
+            body.unwrap_or(Err(BadBody::Incomplete))
+        }
+        () = stopping.grace_over() => Err(BadBody::Stopping),
+    }
 }
 
 async fn collect(payload: &mut Payload, limit_bytes: usize) -> Result<Bytes, BadBody> {

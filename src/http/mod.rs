@@ -4,6 +4,7 @@
 pub mod body;
 pub mod conditional;
 pub mod idempotency;
+pub mod observe;
 pub mod query;
 pub mod rate_limit;
 pub mod request_id;

@@ -152,8 +152,14 @@ impl Gate {
     /// Whether the log was read to its end within the last second. For readiness; [`Gate::check`] asks by itself.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
+        self.age() <= FRESH_FOR
+    }
+
+    /// How long ago the log was last read to its end.
+    #[must_use]
+    pub fn age(&self) -> Duration {
         let fresh_at = Duration::from_millis(self.inner.fresh_at_ms.load(Ordering::Acquire));
-        self.inner.born.elapsed().saturating_sub(fresh_at) <= FRESH_FOR
+        self.inner.born.elapsed().saturating_sub(fresh_at)
     }
 }
 

@@ -102,7 +102,7 @@ impl<O: Operation> Call<O> {
 
     /// The whole body, up to the configured limit.
     pub async fn read(&self, mut payload: Payload) -> Result<Bytes, Problem> {
-        Ok(body::read(&mut payload, self.app.body_limit_bytes).await?)
+        Ok(body::read(&mut payload, self.app.body_limit_bytes, &self.app.stopping).await?)
     }
 
     /// The body as the shape that the operation takes.

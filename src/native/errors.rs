@@ -47,6 +47,12 @@ pub const fn views_behind() -> Problem {
         .retry_after(RETRY_AFTER_SECONDS)
 }
 
+/// The service stops: another instance, or the next start, will answer.
+pub const fn stopping() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The service is stopping")
+        .retry_after(RETRY_AFTER_SECONDS)
+}
+
 const fn unavailable() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
         .retry_after(RETRY_AFTER_SECONDS)
@@ -193,6 +199,7 @@ impl From<BadBody> for Problem {
                     .detail("send the body with Content-Type: application/json")
             }
             BadBody::Incomplete => bad_request("body-incomplete", "The body broke off").detail(bad),
+            BadBody::Stopping => stopping(),
             BadBody::Malformed { .. } => bad_request("malformed-json", "The body is not valid JSON").detail(bad),
             BadBody::Field { pointer, reason } => validation(vec![FieldError { pointer, detail: reason }]),
         }

@@ -13,6 +13,7 @@ pub mod tenants;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 
+use crate::metrics::http::RouteSlot;
 use problem::Problem;
 use tenants::{deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
 
@@ -50,9 +51,9 @@ pub fn reading() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// A path; with another method than those in `methods` it answers 405.
+/// A path with counters of its own; with another method than those in `methods` it answers 405.
 pub fn at(path: &str, methods: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
+    web::resource(path).app_data(RouteSlot::default()).default_service(web::to(move || async move {
         Err::<HttpResponse, Problem>(errors::method_not_allowed(methods))
     }))
 }

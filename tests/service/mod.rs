@@ -1,6 +1,7 @@
 //! A whole service for one test: in this process, on its own database, on a free port, stopped with the value.
 
 mod answer;
+pub mod collector;
 pub mod process;
 
 use std::sync::{Arc, mpsc};

@@ -1,7 +1,7 @@
 //! The service as a process of its own, ended by its id.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
 use super::Storage;
@@ -58,13 +58,18 @@ impl ServiceProcess {
     }
 
     /// SIGTERM; what it wrote to standard error.
-    pub fn terminate(mut self) -> String {
+    pub fn terminate(self) -> String {
         let ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(ended.success());
-        let status = self.child.wait().unwrap();
-        let errors = self.errors.take().unwrap().join().unwrap();
+        let (status, errors) = self.wait();
         assert!(status.success(), "{errors}");
         errors
+    }
+
+    /// Waits for its end; how it ended, and what it wrote to standard error.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().unwrap();
+        (status, self.errors.take().unwrap().join().unwrap())
     }
 }
 

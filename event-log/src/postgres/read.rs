@@ -96,6 +96,19 @@ impl Postgres {
         Ok(Position::new(position.unsigned_abs()))
     }
 
+    /// Sessions of other databases don't count: their snapshots keep no row of this one. A standby's does.
+    pub async fn oldest_snapshot_age(&self) -> Result<u64, EngineError> {
+        const AGE: &str = "
+            select coalesce(greatest(
+                (select max(greatest(age(backend_xmin), age(backend_xid))) from pg_stat_activity
+                    where pid <> pg_backend_pid() and (datname is null or datname = current_database())),
+                (select max(age(xmin)) from pg_replication_slots),
+                (select max(age(transaction)) from pg_prepared_xacts where database = current_database())
+            ), 0)::bigint";
+        let age: i64 = read!(self, sqlx::query_scalar(AGE).fetch_one(&self.pool))?;
+        Ok(age.max(0).unsigned_abs())
+    }
+
     pub async fn idempotency(&self, principal: &str, key: &str) -> Result<Option<IdempotencyRecord>, EngineError> {
         const RECORD: &str = "
             select principal, key, request_hash, aggregate_type, aggregate_id, sequence, status, expires_at

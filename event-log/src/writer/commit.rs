@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::engine::{BatchAnswer, Engine, EngineError};
 use crate::position::Position;
 use crate::recent::Recent;
+use crate::stats::WriterStats;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ pub(super) struct Committer {
     commits: watch::Sender<Position>,
     recent: Arc<Recent>,
     stop: watch::Receiver<bool>,
+    stats: Arc<WriterStats>,
     /// When the task was told to stop.
     stopping: Option<Instant>,
     /// The engine has not answered since a batch was given up: nobody is made to wait out the patience again.
@@ -49,8 +51,9 @@ impl Committer {
         lanes: Lanes,
         (commits, recent): (watch::Sender<Position>, Arc<Recent>),
         stop: watch::Receiver<bool>,
+        stats: Arc<WriterStats>,
     ) -> Self {
-        Self { engine, clock, patience, lanes, commits, recent, stop, stopping: None, down: false }
+        Self { engine, clock, patience, lanes, commits, recent, stop, stats, stopping: None, down: false }
     }
 
     pub async fn run(mut self) {
@@ -106,7 +109,10 @@ impl Committer {
                     Err(failure) => failure,
                 }
             } else {
-                match self.engine.append_batch(&batch.prepared, self.clock).await {
+                let began = Instant::now();
+                let answer = self.engine.append_batch(&batch.prepared, self.clock).await;
+                self.stats.attempted(began.elapsed(), answer.as_ref().map_err(describe));
+                match answer {
                     Ok(answer) => {
                         self.deliver(batch, answer);
                         self.recovered(outage.is_some());

@@ -130,7 +130,7 @@ fn evolve<A: Decider>(log: &EventLog, facts: &mut Facts, state: A, sequence: u64
         return None;
     }
     let owner = event.stream.aggregate_id;
-    let decoded = match decode::<A>(&event.event_type, &event.event_version, event.payload) {
+    let decoded = match decode::<A>(&event.event_type, &event.event_version, &event.payload) {
         Ok(decoded) => decoded,
         Err(corruption) => {
             facts.faults.push(format!("{place}: {corruption}"));

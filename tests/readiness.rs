@@ -1,0 +1,94 @@
+//! `/health/ready` says of each part that is not well what is wrong and what to do.
+
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
+use tenure_test_engines::PostgresCluster;
+
+use crate::service::{Answer, Engine, Service, Storage, eventually, on_each_engine};
+
+async fn ready(service: &Service) -> (u16, Value) {
+    let answer = Answer::of(service.request("GET", "/health/ready")).await;
+    (answer.status, serde_json::from_str(&answer.text).unwrap())
+}
+
+fn reasons(body: &Value) -> Vec<&str> {
+    let reasons: Vec<_> = body["reasons"].as_array().unwrap().iter().map(|reason| reason.as_str().unwrap()).collect();
+    for reason in &reasons {
+        assert!(reason.ends_with('.') && reason.split_whitespace().count() > 5, "a sentence: {reason}");
+        assert!(!reason.contains("password") && !reason.contains("postgres://"), "{reason}");
+    }
+    reasons
+}
+
+on_each_engine! {
+    async fn a_service_that_is_well_has_no_reason_against_it(service: Service) {
+        service.tenant("acme").await;
+        eventually("it is ready", async || ready(&service).await.0 == 200).await;
+        let (_, body) = ready(&service).await;
+        assert_eq!((&body["ready"], &body["reasons"]), (&json!(true), &json!([])), "{body}");
+        assert_eq!(body["log"], json!({"head": 4}));
+        assert_eq!(body["gate"], json!({"fresh": true, "position": 4}));
+        let names: Vec<_> = body["projections"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
+        assert_eq!(names, ["tenants", "billing", "deadlines", "usage"]);
+        for view in body["projections"].as_array().unwrap() {
+            assert_eq!((&view["live"], &view["position"]), (&json!(true), &json!(4)), "{view}");
+            assert!(view.get("reason").is_none() && view.get("stopped").is_none(), "{view}");
+        }
+    }
+}
+
+async fn on_cluster() -> (PostgresCluster, Service) {
+    let cluster = tokio::task::spawn_blocking(PostgresCluster::start).await.unwrap();
+    let url = cluster.url();
+    let service = Service::start_with(Storage::new(Engine::Sqlite).await, &[("TENURE_DATABASE_URL", &url)]);
+    (cluster, service)
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_named_by_every_part_that_needs_it() {
+    let (mut cluster, service) = on_cluster().await;
+    service.tenant("acme").await;
+    cluster.kill9();
+    eventually("log and gate say so", async || {
+        let (status, body) = ready(&service).await;
+        let reasons = reasons(&body);
+        let says = |start: &str, advice: &str| {
+            reasons.iter().any(|reason| reason.starts_with(start) && reason.contains(advice))
+        };
+        status == 503
+            && (says("The log can't be read", "check that the database runs")
+                || says("The log did not answer", "network"))
+            && says("The gate has not read the log for", "check the database")
+    })
+    .await;
+    drop(service);
+    cluster.stop();
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_told_apart_from_one_that_is_gone() {
+    let (mut cluster, service) = on_cluster().await;
+    let mut database = sqlx::PgConnection::connect(&cluster.url()).await.unwrap();
+    let read_only = async |database: &mut sqlx::PgConnection, value: &str| {
+        // Only a role's setting could undo it, and a superuser in a session of his own.
+        database.execute(format!("alter system set default_transaction_read_only = {value}").as_str()).await.unwrap();
+        database.execute("select pg_reload_conf()").await.unwrap();
+    };
+    read_only(&mut database, "on").await;
+    let body = json!({"shortCode": "during", "displayName": "D", "contactEmail": "d@acme.example"});
+    eventually("the writer is named", async || {
+        let made = service.post("/api/v1/msp/tenants", &body).await;
+        assert!(matches!(made.status, 201 | 202 | 409 | 500 | 503), "{made:?}");
+        let (status, body) = ready(&service).await;
+        let reasons = reasons(&body);
+        let log = &body["log"];
+        let named = log["writerReason"].as_str().is_some_and(|reason| reasons.contains(&reason));
+        status == 503 && named && log["head"].is_u64() && log.get("reason").is_none()
+    })
+    .await;
+    read_only(&mut database, "off").await;
+    // Nobody has to send a command for the reason to go away.
+    eventually("it is ready again", async || ready(&service).await.0 == 200).await;
+    drop((service, database));
+    cluster.stop();
+}

@@ -1,0 +1,170 @@
+//! SIGTERM under load: what is answered is in the log, what was begun is answered, and the process ends in time.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually, for_each_engine};
+
+const CLIENTS: usize = 32;
+const PATIENCE: (&str, &str) = ("TENURE_SHUTDOWN_SECONDS", "20");
+
+/// What one client saw until the service was gone.
+#[derive(Default)]
+struct Seen {
+    acknowledged: Vec<String>,
+    /// 503: refused, and not done.
+    refused: Vec<String>,
+    /// Broken off on a connection that was open: the client can't know.
+    broken: Vec<String>,
+}
+
+/// Provisions over one connection that it keeps as long as the service does.
+async fn provision_until_refused(service: &ServiceProcess, client: usize, done: &AtomicUsize) -> Seen {
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(1).build().unwrap();
+    let mut seen = Seen::default();
+    for number in 0.. {
+        let code = format!("c{client}-{number}");
+        let body = json!({"shortCode": code, "displayName": code, "contactEmail": "it@acme.example"});
+        let request = http.post(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token).json(&body);
+        match request.send().await {
+            Ok(answer) if answer.status() == 201 || answer.status() == 202 => {
+                seen.acknowledged.push(code);
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(answer) if answer.status() == 503 => seen.refused.push(code),
+            Ok(answer) => panic!("{}: {}", answer.status(), answer.text().await.unwrap()),
+            Err(error) if error.is_connect() => break,
+            Err(error) => {
+                assert!(error.is_request(), "{error:?}");
+                seen.broken.push(code);
+            }
+        }
+    }
+    seen
+}
+
+/// The short codes in the log, after a start on the same storage.
+async fn provisioned(storage: &Storage) -> BTreeSet<String> {
+    let service = ServiceProcess::start(storage, &[]);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = |path: &str| Answer::of(http.get(format!("{}{path}", service.url)).bearer_auth(&service.token));
+    eventually("the service is ready", async || get("/health/ready").await.status == 200).await;
+    let bill = get("/api/v1/msp/billing-events").await.expect(200);
+    let codes: Vec<_> =
+        bill.as_array().unwrap().iter().map(|event| event["shortCode"].as_str().unwrap().to_owned()).collect();
+    let total = get("/api/v1/msp/tenants?pageSize=1").await;
+    assert_eq!(total.header("x-total-count"), codes.len().to_string(), "the list agrees with the bill");
+    let once: BTreeSet<_> = codes.iter().cloned().collect();
+    assert_eq!(once.len(), codes.len(), "nothing is done twice");
+    service.terminate();
+    once
+}
+
+/// A connection on which a command was begun: its head, and half of its body.
+fn begin_slowly(service: &ServiceProcess, code: &str) -> (TcpStream, String) {
+    let address = service.url.strip_prefix("http://").unwrap();
+    let body = json!({"shortCode": code, "displayName": code, "contactEmail": "it@acme.example"}).to_string();
+    let (first, rest) = body.split_at(body.len() / 2);
+    let head = format!(
+        "POST /api/v1/msp/tenants HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",
+        service.token,
+        body.len()
+    );
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    connection.write_all(head.as_bytes()).unwrap();
+    (connection, rest.to_owned())
+}
+
+fn signal(service: &ServiceProcess) {
+    let sent = std::process::Command::new("kill").args(["-TERM", &service.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn ended(status: ExitStatus, errors: &str) {
+    assert!(status.success(), "{status}: {errors}");
+    assert!(!errors.contains("gave up") && !errors.contains("panicked"), "{errors}");
+}
+
+async fn nothing_that_was_acknowledged_is_lost_by_a_stop_under_load(engine: Engine) {
+    let storage = Storage::new(engine).await;
+    let service = ServiceProcess::start(&storage, &[PATIENCE]);
+    let done = AtomicUsize::new(0);
+    let clients = (0..CLIENTS).map(|client| provision_until_refused(&service, client, &done));
+    let operator = async {
+        eventually("the load is on", async || done.load(Ordering::Relaxed) > 3 * CLIENTS).await;
+        // One that finishes in time, one that never does, one that never asks anything.
+        let (mut late, rest) = begin_slowly(&service, "late");
+        let (mut never, _) = begin_slowly(&service, "never");
+        let idle = TcpStream::connect(service.url.strip_prefix("http://").unwrap()).unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        signal(&service);
+        let stopped = Instant::now();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        late.write_all(rest.as_bytes()).unwrap();
+        let answers = tokio::task::spawn_blocking(move || {
+            let (mut late_answer, mut never_answer) = (String::new(), String::new());
+            late.read_to_string(&mut late_answer).unwrap();
+            never.read_to_string(&mut never_answer).unwrap();
+            (late_answer, never_answer)
+        });
+        let (late, never) = answers.await.unwrap();
+        assert!(late.starts_with("HTTP/1.1 201 "), "what was begun is answered: {late}");
+        assert!(never.starts_with("HTTP/1.1 503 ") && never.contains("\"stopping\""), "{never}");
+        drop(idle);
+        stopped
+    };
+    let (seen, stopped) = tokio::join!(futures::future::join_all(clients), operator);
+    let (status, errors) = service.wait();
+    assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
+    ended(status, &errors);
+
+    let there = provisioned(&storage).await;
+    let mut acknowledged: BTreeSet<_> = seen.iter().flat_map(|seen| seen.acknowledged.iter().cloned()).collect();
+    acknowledged.insert("late".to_owned());
+    let lost: Vec<_> = acknowledged.difference(&there).collect();
+    assert!(lost.is_empty(), "acknowledged, but lost: {lost:?}");
+    let refused: Vec<_> = seen.iter().flat_map(|seen| &seen.refused).filter(|code| there.contains(*code)).collect();
+    assert!(refused.is_empty(), "refused, but done: {refused:?}");
+    // A connection that is closed while a client begins to write is a refusal; one that ate a command is not.
+    let eaten: Vec<_> = seen.iter().flat_map(|seen| &seen.broken).filter(|code| there.contains(*code)).collect();
+    assert!(eaten.is_empty(), "done, but never answered: {eaten:?}");
+    assert!(!there.contains("never"));
+}
+
+async fn a_proxy_is_told_before_connections_are_refused(engine: Engine) {
+    let storage = Storage::new(engine).await;
+    let service = ServiceProcess::start(&storage, &[PATIENCE, ("TENURE_DRAIN_SECONDS", "3")]);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = || Answer::of(http.get(format!("{}/health/ready", service.url)));
+    eventually("the service is ready", async || ready().await.status == 200).await;
+    signal(&service);
+    let stopped = Instant::now();
+    eventually("it is ready no more", async || ready().await.status == 503).await;
+    assert!(stopped.elapsed() < Duration::from_secs(2), "at once: {:?}", stopped.elapsed());
+    let body = ready().await.expect(503);
+    assert!(body["reasons"][0].as_str().unwrap().contains("stopping"), "{body}");
+
+    let body = json!({"shortCode": "meanwhile", "displayName": "M", "contactEmail": "it@acme.example"});
+    let made = http.post(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token).json(&body);
+    let made = Answer::of(made).await;
+    made.expect(201);
+    assert_eq!(made.header("connection"), "close", "who comes back connects anew");
+    let (status, errors) = service.wait();
+    assert!(stopped.elapsed() > Duration::from_millis(2_900), "it served on for as long as it was told to");
+    assert!(stopped.elapsed() < Duration::from_secs(20));
+    ended(status, &errors);
+    assert!(provisioned(&storage).await.contains("meanwhile"));
+}
+
+for_each_engine! {
+    nothing_that_was_acknowledged_is_lost_by_a_stop_under_load
+    a_proxy_is_told_before_connections_are_refused
+}
