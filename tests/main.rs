@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect fails")]
 
 mod authorization;
+mod backup;
 mod bad_input;
 mod billing;
 mod campaign;

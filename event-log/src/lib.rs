@@ -7,6 +7,7 @@
 //! [`EventLog::read`] and [`EventLog::feed`] read the total order.
 
 mod append;
+mod backup;
 mod clock;
 mod config;
 mod engine;
@@ -26,6 +27,7 @@ mod writer;
 pub use append::{
     Append, AppendError, Appended, Claim, IdempotencyRecord, Lane, LimitChange, StreamAppend, StreamVersion, Violation,
 };
+pub use backup::{Backup, BackupError};
 pub use clock::Clock;
 pub use config::{EngineConfig, LogConfig};
 pub use error::{OpenError, ReadError};

@@ -1,6 +1,7 @@
 //! The facade: what the rest of the service sees of the log.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
@@ -20,7 +21,7 @@ use crate::sealing::Sealer;
 use crate::sqlite::Sqlite;
 use crate::stats::WriterStats;
 use crate::writer::{Refusal, Writer};
-use crate::{Clock, OpenError, Position, ReadError, RecordedEvent};
+use crate::{Backup, BackupError, Clock, MasterKey, OpenError, Position, ReadError, RecordedEvent};
 
 /// How often an append is sealed anew because another one made the same key first. Each time, a key is there to be found.
 const SEALING_ATTEMPTS: u32 = 5;
@@ -67,6 +68,27 @@ impl EventLog {
         match engine {
             EngineConfig::Sqlite { directory } => Sqlite::migrate(directory).await,
             EngineConfig::Postgres { url, .. } => postgres::migrate(url.expose_secret()).await,
+        }
+    }
+
+    /// Copies the log, as it is at one moment, into a new `log.db` in the directory `into`, while the service goes on
+    /// writing it. What was acknowledged before the call is in the copy. With `master_key`, only if the log was sealed with
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`] when the engine is a server, which brings its own programs for that, when there is a `log.db`
+    /// already, or when the log can't be read or the copy not be written; then nothing of it is left.
+    pub async fn back_up(
+        engine: &EngineConfig,
+        into: &Path,
+        master_key: Option<&MasterKey>,
+    ) -> Result<Backup, BackupError> {
+        match engine {
+            EngineConfig::Sqlite { directory } => {
+                Sqlite::back_up(directory, into, master_key.map(MasterKey::fingerprint)).await
+            }
+            EngineConfig::Postgres { .. } => Err(BackupError::Server),
         }
     }
 

@@ -6,6 +6,7 @@
 //! between calls, since an open read transaction keeps the WAL from being reused.
 
 mod append;
+mod backup;
 mod check;
 mod connection;
 mod reader;
@@ -24,7 +25,7 @@ use crate::append::{Appended, IdempotencyRecord};
 use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, StoredKey};
 use crate::event::RecordedEvent;
 use crate::position::Position;
-use crate::{Clock, OpenError};
+use crate::{Backup, BackupError, Clock, OpenError};
 use worker::{Lost, Pool};
 
 /// Threads that read. A long page of the feed takes one of them for some milliseconds; loads go on beside it.
@@ -51,6 +52,13 @@ impl Sqlite {
     pub async fn migrate(directory: &Path) -> Result<(), OpenError> {
         let directory = directory.to_path_buf();
         blocking(move || connection::migrate(&directory)).await
+    }
+
+    /// Copies the log of `directory` into a new `log.db` in `into`, beside the service that writes it or alone.
+    pub async fn back_up(directory: &Path, into: &Path, key: Option<String>) -> Result<Backup, BackupError> {
+        let (directory, into) = (directory.to_path_buf(), into.to_path_buf());
+        let copied = tokio::task::spawn_blocking(move || backup::copy(&directory, &into, key.as_deref())).await;
+        copied.unwrap_or_else(|stopped| Err(OpenError::Unavailable(stopped.into()).into()))
     }
 
     /// Opens the log for this process alone.

@@ -1,5 +1,6 @@
 //! The command line. Each subcommand has a file of its own; this one only names them.
 
+mod backup;
 mod config;
 mod events;
 mod health;
@@ -39,6 +40,8 @@ enum Command {
     /// In development mode `serve` does this itself. In production run it once, before the new release starts; releases
     /// that are still running go on working, because migrations only expand.
     Migrate,
+    /// Copy the embedded engine's log and the master key into a directory, while the service runs.
+    Backup(backup::Backup),
     /// Print a token signed with the data directory's development key, and nothing else.
     Token(token::Token),
     /// List the views, or rebuild one beside the live one.
@@ -79,6 +82,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Serve(serve) => serve.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Migrate => migrate::run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Backup(backup) => backup.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => token.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Projections(projections) => projections.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Events(events) => events.run(&load()?).map(|()| ExitCode::SUCCESS),

@@ -90,23 +90,29 @@ impl MasterKey {
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::File { path: path.to_path_buf(), source };
         if !path.try_exists().map_err(failed)? {
-            Self::generate().save_if_absent(path).map_err(failed)?;
+            match Self::generate().save_new(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+                _ => {}
+            }
         }
         Self::load(path)
     }
 
-    /// Written aside and then linked: whoever sees the file sees all of it, and nobody's key is ever replaced.
-    fn save_if_absent(&self, path: &Path) -> io::Result<()> {
+    /// Writes the key to a new file at `path`, mode 600, flushed. Written aside and then linked: whoever sees the file sees
+    /// all of it, and nobody's key is ever replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if there is a file, or what the system said when it could not be made.
+    pub fn save_new(&self, path: &Path) -> io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let aside = directory.join(format!(".master-key-{}", Uuid::now_v7()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        let linked = file.write_all(self.bytes.as_slice()).and_then(|()| file.sync_all()).and_then(|()| {
-            match fs::hard_link(&aside, path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                linked => linked,
-            }
-        });
+        let linked = file
+            .write_all(self.bytes.as_slice())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::hard_link(&aside, path));
         fs::remove_file(&aside)?;
         linked.and_then(|()| File::open(directory)?.sync_all())
     }

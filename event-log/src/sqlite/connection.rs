@@ -12,7 +12,7 @@ use rusqlite_migration::{M, Migrations};
 use crate::OpenError;
 
 /// The log's file in its directory.
-const FILE: &str = "log.db";
+pub(super) const FILE: &str = "log.db";
 
 /// Locked by the process that serves the directory; it holds nothing.
 const LOCK_FILE: &str = "serve.lock";
