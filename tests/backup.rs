@@ -38,15 +38,15 @@ async fn provision(service: &ServiceProcess, client: usize, acknowledged: &Ackno
     }
 }
 
-/// Calls `back_up` under load; what was acknowledged before it began.
-async fn under_load(service: &ServiceProcess, back_up: impl FnOnce() + Send + 'static) -> BTreeSet<String> {
+/// Does `work` under load; what was acknowledged before it began.
+async fn under_load(service: &ServiceProcess, work: impl FnOnce() + Send + 'static) -> BTreeSet<String> {
     let (acknowledged, stop) = (Acknowledged::default(), AtomicBool::new(false));
     let count = || acknowledged.lock().unwrap().len();
     let clients = (0..CLIENTS).map(|client| provision(service, client, &acknowledged, &stop));
     let backup = async {
         eventually("the clients get something done", async || count() >= SOME).await;
         let before = acknowledged.lock().unwrap().clone();
-        tokio::task::spawn_blocking(back_up).await.unwrap();
+        tokio::task::spawn_blocking(work).await.unwrap();
         let after = count();
         eventually("the service goes on", async || count() >= after + SOME).await;
         stop.store(true, Ordering::Relaxed);
@@ -79,8 +79,8 @@ async fn is_whole(restored: &Storage, acknowledged: &BTreeSet<String>) {
         bill.as_array().unwrap().iter().map(|event| event["shortCode"].as_str().unwrap().to_owned()).collect();
     let once: BTreeSet<_> = billed.iter().cloned().collect();
     assert_eq!(once.len(), billed.len(), "nothing is there twice");
-    let lost: Vec<_> = acknowledged.difference(&once).collect();
-    assert!(lost.is_empty(), "acknowledged before the backup, but not in it: {lost:?}");
+    let missing: Vec<_> = acknowledged.difference(&once).collect();
+    assert!(missing.is_empty(), "acknowledged before the backup, but not in it: {missing:?}");
     let list = get("/api/v1/msp/tenants?pageSize=100".to_owned()).await;
     assert_eq!(list.header("x-total-count"), billed.len().to_string(), "the list agrees with the bill");
     for tenant in list.expect(200).as_array().unwrap() {
