@@ -27,10 +27,10 @@ check: ## Check format, lints (warnings are errors), dependencies and scripts
 fmt: ## Format the code
 	cargo fmt --all
 
-up: ## Start PostgreSQL and the service in containers, on port 7101
+up: ## Start PostgreSQL and two instances behind a proxy in containers, on port 7101
 	docker compose up --build --detach --wait
 	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101}; a token for a first try:"
-	@echo "  docker compose exec tenure tenure token --role msp-admin"
+	@echo "  docker compose exec tenure-1 tenure token --role msp-admin"
 
 down: ## Stop the containers; their data stays (docker compose down --volumes removes it)
 	docker compose down
