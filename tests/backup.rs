@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tenure_event_log::MasterKey;
 
-use crate::service::process::{run, tenure};
+use crate::service::process::{PROGRAM, run, tenure};
 use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually};
 
 const CLIENTS: usize = 4;
@@ -171,6 +171,15 @@ async fn nothing_is_overwritten_and_no_half_backup_is_left() {
     assert_eq!(fs::read(directory("apart").join("log.db")).unwrap(), log);
     let (code, errors) = back_up(&["--without-key"], &data(&storage));
     assert!(code == Some(1) && errors.contains("is there already"), "not into the log's own directory: {errors}");
+
+    // A disk that is full, as far as this process may tell.
+    let mut limited = Command::new("bash");
+    let limit = r#"trap "" XFSZ; ulimit -f 40; exec "$@""#;
+    limited.args(["-c", limit, "bash", PROGRAM, "backup"]).arg(directory("full")).envs(storage.variables());
+    let full = limited.output().unwrap();
+    let errors = String::from_utf8(full.stderr).unwrap();
+    assert!(full.status.code() == Some(1) && errors.contains("was not copied"), "{errors}");
+    assert_eq!(fs::read_dir(directory("full")).unwrap().count(), 0, "nothing is left of it");
 
     // A key that does not belong to the log is no key to keep with it.
     let key = data(&storage).join("master.key");

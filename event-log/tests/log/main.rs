@@ -27,5 +27,6 @@ mod races;
 mod rules;
 mod sealing;
 mod several_processes;
+mod sqlite_backup;
 mod sqlite_directory;
 mod sqlite_disk;

@@ -90,7 +90,7 @@ async fn exactly_one_connection_can_write_or_checkpoint() {
 }
 
 /// How many descriptors of the file this process has open for writing, and for reading only.
-fn descriptors(file: &Path) -> (usize, usize) {
+pub fn descriptors(file: &Path) -> (usize, usize) {
     let file = file.canonicalize().unwrap();
     let (mut writing, mut reading) = (0, 0);
     for descriptor in fs::read_dir("/proc/self/fd").unwrap().map(Result::unwrap) {
