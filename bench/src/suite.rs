@@ -225,9 +225,12 @@ impl Bench {
 
     /// Provisions so many tenants as fast as it goes; the last thousand of them.
     fn fill(&self, tenants: usize) -> anyhow::Result<Vec<Uuid>> {
-        let limits = (Some(tenants), Duration::ZERO, Duration::from_secs(3_600));
-        let (tenants, warm_up, measured) = limits;
-        let load = Load { tenants, warm_up, measured, ..self.load(256, &PROVISION_ASYNC) };
+        let load = Load {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_hours(1),
+            tenants: Some(tenants),
+            ..self.load(256, &PROVISION_ASYNC)
+        };
         let mut filled = load.run(&self.processes)?.acknowledged;
         Ok(filled.split_off(filled.len().saturating_sub(FEW)))
     }
