@@ -80,8 +80,8 @@ impl Load {
             failures: Vec::new(),
             acknowledged: Vec::new(),
         }));
-        let begin = Instant::now() + self.warm_up;
-        let end = begin + self.measured;
+        let warm_at = Instant::now() + self.warm_up;
+        let end = warm_at + self.measured;
         let mut clients = Vec::new();
         for place in 0..self.clients {
             let connection = Connection::open(self.address).await?;
@@ -91,11 +91,11 @@ impl Load {
                 client,
                 connection,
                 Rc::clone(&tally),
-                (begin, end),
+                (warm_at, end),
                 self.tenants,
             )));
         }
-        tokio::time::sleep_until(begin.into()).await;
+        tokio::time::sleep_until(warm_at.into()).await;
         let before = processes.cpu();
         let began = Instant::now();
         let reached = async {
@@ -134,7 +134,7 @@ async fn drive_client(
     mut client: Client,
     mut connection: Connection,
     tally: Rc<RefCell<Tally>>,
-    (begin, end): (Instant, Instant),
+    (warm_at, end): (Instant, Instant),
     tenants: Option<usize>,
 ) {
     loop {
@@ -146,7 +146,7 @@ async fn drive_client(
         let answered = Instant::now();
         let outcome = answer.map_or(Outcome::Failed(0), |answer| client.answered(&answer));
         let mut tally = tally.borrow_mut();
-        let counts = sent >= begin && answered <= end;
+        let counts = sent >= warm_at && answered <= end;
         match outcome {
             Outcome::Provisioned(tenant) => tally.acknowledged.push(tenant),
             Outcome::Done => {}

@@ -71,7 +71,7 @@ impl Suite {
             if results.wants_any(&[label]) {
                 self.tenure(label, results).with_context(|| format!("on {label}"))?;
             }
-            let large = format!("{label}/million");
+            let large = format!("{label}/large");
             if self.tenants > 0 && results.wants_any(&[&large]) {
                 self.large(label, results).with_context(|| format!("on {label}, filled"))?;
             }
@@ -183,13 +183,13 @@ impl Suite {
         let bench = self.bench(label, &engine)?;
         let began = Instant::now();
         let some = bench.fill(self.tenants)?;
-        results.note(&format!("{label}/million/fill, s"), began.elapsed().as_secs_f64());
-        bench.provision("million/provision", 256, &PROVISION, results)?;
-        bench.reads("million", self.tenants, &some, results)?;
-        results.note(&format!("{label}/million/memory, MB"), megabytes(bench.processes.memory()));
+        results.note(&format!("{label}/large/fill, s"), began.elapsed().as_secs_f64());
+        bench.provision("large/provision", 256, &PROVISION, results)?;
+        bench.reads("large", self.tenants, &some, results)?;
+        results.note(&format!("{label}/large/memory, MB"), megabytes(bench.processes.memory()));
         drop(bench);
         let (_database, engine) = self::engine(label)?;
-        self.bench(label, &engine)?.provision("million/empty again", 256, &PROVISION, results)
+        self.bench(label, &engine)?.provision("large/empty again", 256, &PROVISION, results)
     }
 
     fn bench(&self, label: &'static str, engine: &Engine) -> anyhow::Result<Bench> {
@@ -225,9 +225,12 @@ impl Bench {
 
     /// Provisions so many tenants as fast as it goes; the last thousand of them.
     fn fill(&self, tenants: usize) -> anyhow::Result<Vec<Uuid>> {
-        let limits = (Some(tenants), Duration::ZERO, Duration::from_secs(3_600));
-        let (tenants, warm_up, measured) = limits;
-        let load = Load { tenants, warm_up, measured, ..self.load(256, &PROVISION_ASYNC) };
+        let load = Load {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_hours(1),
+            tenants: Some(tenants),
+            ..self.load(256, &PROVISION_ASYNC)
+        };
         let mut filled = load.run(&self.processes)?.acknowledged;
         Ok(filled.split_off(filled.len().saturating_sub(FEW)))
     }

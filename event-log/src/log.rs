@@ -364,11 +364,10 @@ impl Shared {
         };
         for _ in 0..SEALING_ATTEMPTS {
             let forgets = self.sealer.forgets();
-            let prepared = self.sealer.prepare(&self.engine, append).await?;
-            let keys = prepared.keys.clone();
+            let (prepared, made) = self.sealer.prepare(&self.engine, append).await?;
             match writer.append(prepared, lane).await {
                 Ok(appended) => {
-                    self.sealer.committed(&keys, forgets);
+                    self.sealer.committed(made, forgets);
                     for tenant_id in &append.erase_tenants {
                         self.sealer.forget(*tenant_id);
                     }

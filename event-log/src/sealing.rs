@@ -18,11 +18,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::append::{Append, AppendError, StreamAppend, Violation};
-use crate::engine::{Engine, EngineError, Prepared, PreparedEvent, PreparedStream, StoredKey};
+use crate::engine::{Engine, EngineError, Prepared, PreparedEvent, PreparedStream};
 use crate::error::ReadError;
 use crate::event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
 use cipher::{DataKey, Place};
-use keyring::{Forgets, Held, Keyring, Wanted};
+use keyring::{Forgets, Held, Keyring, Made, Wanted};
 use master_key::Blinder;
 
 pub use master_key::{MasterKey, MasterKeyError};
@@ -45,18 +45,18 @@ impl Sealer {
     ///
     /// Keys made here come with the prepared append and are nobody's until it is committed. If another append made one
     /// of them first, prepare again: the stored one is found then.
-    pub async fn prepare(&self, engine: &Engine, append: &Append) -> Result<Prepared, AppendError> {
+    pub async fn prepare(&self, engine: &Engine, append: &Append) -> Result<(Prepared, Made), AppendError> {
         validate::validate(append)?;
         let personal: Vec<Wanted<'_>> =
             append.streams.iter().filter(|stream| has_personal(stream)).map(wanted).collect();
         let mut keys = Vec::new();
-        let held =
+        let (held, made) =
             self.keyring.find_or_make(engine, &personal, &mut keys).await.map_err(|error| unavailable(&error))?;
         let mut sealed_tenants: Vec<Uuid> = personal.iter().map(|wanted| wanted.tenant_id).collect();
         sealed_tenants.sort_unstable();
         sealed_tenants.dedup();
         let streams = append.streams.iter().map(|stream| prepare_stream(append.command_id, stream, &held));
-        Ok(Prepared {
+        let prepared = Prepared {
             command_id: append.command_id,
             streams: streams.collect::<Result<_, _>>()?,
             unchanged: append.unchanged.clone(),
@@ -67,7 +67,8 @@ impl Sealer {
             sealed_tenants,
             erase_tenants: append.erase_tenants.clone(),
             idempotency: append.idempotency.clone(),
-        })
+        };
+        Ok((prepared, made))
     }
 
     /// To be asked before an append is prepared, and handed over when it is committed.
@@ -76,8 +77,8 @@ impl Sealer {
     }
 
     /// Keeps the keys that an append brought along, once it is committed; unless keys were forgotten since.
-    pub fn committed(&self, keys: &[StoredKey], since: Forgets) {
-        self.keyring.remember(keys, since);
+    pub fn committed(&self, made: Made, since: Forgets) {
+        self.keyring.remember(made, since);
     }
 
     /// Opens the events of a load.

@@ -78,6 +78,14 @@ impl Store {
         each!(Store, self, engine => engine.query(sql, params).await)
     }
 
+    /// How many restarts of the database were noticed: each may have undone the last batches. SQLite's go with the process.
+    pub fn restarts(&self) -> u64 {
+        match self {
+            Self::Postgres(engine) => engine.restarts(),
+            Self::Sqlite(_) => 0,
+        }
+    }
+
     /// A connection of a projector's own.
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(match self {

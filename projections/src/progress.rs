@@ -1,6 +1,7 @@
 //! How far the views are, as this process knows it: what readers, waiters and the health page look at.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tenure_event_log::{EventLog, Milestone, Position};
@@ -31,6 +32,8 @@ pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
     /// What all lanes have passed; changed under the lanes' lock.
     passed: Milestone,
+    /// The restart of the database after which the positions were looked at.
+    checked: AtomicU64,
     waiters: watch::Sender<usize>,
     building: Mutex<Vec<ProjectionStatus>>,
     versions: Versions,
@@ -42,6 +45,7 @@ impl Progress {
             versions,
             lanes: watch::Sender::new(Lanes::default()),
             passed: Milestone::default(),
+            checked: AtomicU64::new(0),
             waiters: watch::Sender::new(0),
             building: Mutex::new(Vec::new()),
         }
@@ -116,6 +120,16 @@ impl Progress {
             });
         }
         lost.into_iter().map(|checkpoint| checkpoint.view).collect()
+    }
+
+    /// Up to which restart of the database the positions are known to be what is committed.
+    pub fn checked(&self) -> u64 {
+        self.checked.load(Ordering::SeqCst)
+    }
+
+    /// They were looked at after so many restarts.
+    pub fn check(&self, restarts: u64) {
+        self.checked.fetch_max(restarts, Ordering::SeqCst);
     }
 
     /// The view stands still.

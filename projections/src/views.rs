@@ -102,7 +102,34 @@ impl Views {
     /// Waits until every live view has passed a position, whichever instance applies it. False if they have not within
     /// the time, or if one of them stands before an event that can't be applied.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> bool {
-        self.shared.progress.wait_for(&self.shared.log, position, timeout).await
+        let Shared { progress, store, log, .. } = &*self.shared;
+        let until = tokio::time::Instant::now() + timeout;
+        loop {
+            if progress.checked() != store.restarts() && !self.look_again().await {
+                return false;
+            }
+            if !progress.wait_for(log, position, until.saturating_duration_since(tokio::time::Instant::now())).await {
+                return false;
+            }
+            // A restart noticed meanwhile may have undone what was waited for.
+            if progress.checked() == store.restarts() {
+                return true;
+            }
+        }
+    }
+
+    /// After a restart of the database: takes back what it undid. False if the database can't be asked.
+    async fn look_again(&self) -> bool {
+        let Shared { progress, store, versions, .. } = &*self.shared;
+        let (restarts, known) = (store.restarts(), progress.known());
+        match generation::committed(store, *versions).await {
+            Ok(committed) => {
+                progress.fell_back(&known, &committed);
+                progress.check(restarts);
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// The position that every live view has passed.
@@ -172,6 +199,14 @@ impl Views {
     /// Runs a query of the shared SQL subset on a view's live generation; its tables stand in braces, without a suffix.
     pub(crate) async fn query(&self, view: View, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, QueryError> {
         let store = &self.shared.store;
+        let restarts = store.restarts();
+        let answer = self.ask(view, sql, params).await?;
+        // What the caller had waited for may be undone: rather no answer than an old one.
+        if restarts == store.restarts() { Ok(answer) } else { Err(QueryError::Unavailable(Box::new(Restarted))) }
+    }
+
+    async fn ask(&self, view: View, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, QueryError> {
+        let store = &self.shared.store;
         let answer = store.query(&self.in_live_generation(view, sql), params.clone()).await;
         let Err(StoreError::UndefinedTable) = answer else { return Ok(answer?) };
         // Another instance replaced the generation long enough ago to have dropped it.
@@ -202,6 +237,10 @@ impl Shared {
         *self.stop.borrow()
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the database was restarted meanwhile, and the views may have lost their last batches; ask again")]
+struct Restarted;
 
 fn broken_off() -> RebuildError {
     RebuildError::Unavailable("the views were shut down".into())

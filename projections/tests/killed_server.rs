@@ -1,6 +1,8 @@
 //! The views' batches are not flushed: what a crash of the server undoes is applied again, by whoever runs already and
 //! without another event.
 
+use std::time::Duration;
+
 use tenure_aggregates::tenant::Stage;
 use tenure_event_log::{Clock, EngineConfig, EventLog, LogConfig, MasterKey};
 use tenure_projections::{Views, ViewsConfig, tenants};
@@ -68,9 +70,20 @@ async fn views_go_back_with_a_killed_server_and_come_again() {
             views.rebuild("tenants").await.unwrap();
         }
         let done = if round % 2 == 0 { world.suspend(tenant).await } else { world.reinstate(tenant).await };
-        passed(&views, done.unwrap()).await;
+        let done = done.unwrap();
+        passed(&views, done).await;
         cluster.kill9();
         cluster.restart();
+        // Whoever waits for it sees it or gets no answer: never what was there before.
+        eventually("who waits gets an answer", async || {
+            if !views.wait_for(done, Duration::from_secs(5)).await {
+                return None;
+            }
+            let found = tenants::find(&views, world.msp, tenant).await.ok()?;
+            assert_eq!(found.unwrap().status, expected, "round {round}");
+            Some(())
+        })
+        .await;
         // Nothing else happens in the log.
         eventually("the view shows what was lost", async || {
             let found = tenants::find(&views, world.msp, tenant).await.ok()??;

@@ -39,6 +39,13 @@ pub(super) struct Wanted<'a> {
     pub is_new: bool,
 }
 
+/// The keys that one append brings along, opened: nobody's until it is committed.
+#[derive(Default)]
+pub(crate) struct Made {
+    tenants: Vec<(Uuid, TenantKey)>,
+    streams: Vec<(StreamId, StreamKey)>,
+}
+
 #[derive(Clone)]
 enum TenantKey {
     Live(Arc<WrappingKey>),
@@ -101,13 +108,14 @@ impl Keyring {
         Ok(found)
     }
 
-    /// The data keys of these streams; those that do not exist are made and added to `made`, wrapped.
+    /// The data keys of these streams; those that do not exist are made, and added to `stored_keys` as they will be stored.
     pub async fn find_or_make(
         &self,
         engine: &Engine,
         wanted: &[Wanted<'_>],
-        made: &mut Vec<StoredKey>,
-    ) -> Result<HashMap<StreamId, Held>, EngineError> {
+        stored_keys: &mut Vec<StoredKey>,
+    ) -> Result<(HashMap<StreamId, Held>, Made), EngineError> {
+        let mut made = Made::default();
         let lookup = Lookup::begin(self);
         let mut held = HashMap::with_capacity(wanted.len());
         let mut ask = Vec::new();
@@ -133,20 +141,26 @@ impl Keyring {
                 continue;
             }
             let tenant = tenants.entry(tenant_id).or_insert_with(|| {
-                self.tenants.get(&tenant_id).unwrap_or_else(|| self.make_tenant_key(tenant_id, made))
+                self.tenants.get(&tenant_id).unwrap_or_else(|| {
+                    let key = self.make_tenant_key(tenant_id, stored_keys);
+                    made.tenants.push((tenant_id, key.clone()));
+                    key
+                })
             });
             let key = match tenant {
                 TenantKey::Destroyed => Held::Destroyed,
                 TenantKey::Live(tenant) => {
                     let bytes = random_key();
                     let id = KeyId::Stream(stream.clone());
-                    made.push(StoredKey { wrapped: Some(tenant.wrap(&id, tenant_id, &bytes)), id, tenant_id });
-                    Held::Live(Arc::new(DataKey::new(&bytes)))
+                    stored_keys.push(StoredKey { wrapped: Some(tenant.wrap(&id, tenant_id, &bytes)), id, tenant_id });
+                    let held = Held::Live(Arc::new(DataKey::new(&bytes)));
+                    made.streams.push((stream.clone(), StreamKey { tenant_id, held: held.clone() }));
+                    held
                 }
             };
             held.insert(stream.clone(), key);
         }
-        Ok(held)
+        Ok((held, made))
     }
 
     /// How often keys have been forgotten so far.
@@ -155,24 +169,16 @@ impl Keyring {
     }
 
     /// Caches keys that were made here and are committed now. `since`: from before they were made.
-    pub fn remember(&self, made: &[StoredKey], since: Forgets) {
+    pub fn remember(&self, made: Made, since: Forgets) {
         let lookup = Lookup { ring: self, forgets: since };
-        let mut tenants = HashMap::new();
-        for key in made {
-            // They were wrapped here a moment ago; should one not open, the next look-up says so.
-            match &key.id {
-                KeyId::Tenant(id) => {
-                    if let Ok(tenant) = lookup.unwrap_tenant(key) {
-                        tenants.insert(*id, tenant);
-                    }
-                }
-                KeyId::Stream(id) => {
-                    if let Some(tenant) = self.tenants.get(&key.tenant_id) {
-                        tenants.entry(key.tenant_id).or_insert(tenant);
-                        let _ = lookup.unwrap_stream(&tenants, id.clone(), key);
-                    }
-                }
-            }
+        for (id, key) in made.tenants {
+            self.tenants.insert(id, key);
+            lookup.drop_if_forgotten(id);
+        }
+        for (id, key) in made.streams {
+            let tenant_id = key.tenant_id;
+            self.streams.insert(id, key);
+            lookup.drop_if_forgotten(tenant_id);
         }
     }
 
@@ -198,11 +204,11 @@ impl Keyring {
         creates && !self.begun.contains_key(&tenant_id)
     }
 
-    fn make_tenant_key(&self, tenant_id: Uuid, made: &mut Vec<StoredKey>) -> TenantKey {
+    fn make_tenant_key(&self, tenant_id: Uuid, stored_keys: &mut Vec<StoredKey>) -> TenantKey {
         self.begun.insert(tenant_id, ());
         let bytes = random_key();
         let id = KeyId::Tenant(tenant_id);
-        made.push(StoredKey { wrapped: Some(self.master.wrap(&id, tenant_id, &bytes)), id, tenant_id });
+        stored_keys.push(StoredKey { wrapped: Some(self.master.wrap(&id, tenant_id, &bytes)), id, tenant_id });
         TenantKey::Live(Arc::new(WrappingKey::new(&bytes)))
     }
 }

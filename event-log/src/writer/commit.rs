@@ -185,8 +185,7 @@ impl Committer {
         // Before the announcement: who is woken by it finds them.
         let prepared = Arc::unwrap_or_clone(std::mem::take(&mut batch.prepared));
         let committed = prepared.into_iter().zip(&answer);
-        self.recent
-            .committed(committed.filter_map(|(prepared, answer)| Some((prepared, answer.as_ref().ok()?.clone()))));
+        self.recent.committed(committed.filter_map(|(prepared, answer)| Some((prepared, *answer.as_ref().ok()?))));
         self.announce(answer.iter().flatten());
         for (reply, answer) in batch.replies.drain(..).zip(answer) {
             // Whoever stopped waiting does not want to know.

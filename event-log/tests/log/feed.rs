@@ -52,6 +52,22 @@ on_both_engines! {
         bystander.end().await;
     }
 
+    async fn what_is_followed_in_memory_is_what_stands_in_the_log(bench: &Bench) {
+        let log = bench.log().await;
+        let stream = facts::stream();
+        let tenant = uuid::Uuid::now_v7();
+        append(&log, facts::of_tenant(tenant, &stream, 0, vec![facts::personal_event()])).await;
+        append(&log, facts::of_tenant(tenant, &stream, 1, vec![facts::personal_event(), facts::event()])).await;
+        append(&log, facts::anything()).await;
+        // A refused append leaves no trace there either.
+        log.append(facts::to_stream(&stream, 1), Lane::Foreground).await.unwrap_err();
+        let remembered = log.recent(Position::START, 100);
+        let stored = log.read(Position::START, 100).await.unwrap();
+        assert_eq!(remembered.iter().map(|event| (**event).clone()).collect::<Vec<_>>(), stored);
+        assert_eq!(log.recent(Position::new(1), 1).len(), 1);
+        assert!(log.recent(stored.last().unwrap().position, 1).is_empty());
+    }
+
     async fn a_feed_wakes_for_a_commit_of_its_own_process(bench: &Bench) {
         let log = bench.log().await;
         let mut feed = log.feed(Position::START);
@@ -75,4 +91,21 @@ on_both_engines! {
         let refused = other.append(facts::anything(), Lane::Foreground).await.unwrap_err();
         assert!(matches!(refused, tenure_event_log::AppendError::Unavailable { unknown: false, .. }), "{refused}");
     }
+}
+
+/// What another process commits lies in between: memory must not step over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_in_turn_are_followed_without_a_gap() {
+    let bench = Bench::postgres().await;
+    let (one, other) = (bench.log().await, bench.log().await);
+    let follower = tokio::spawn(follow(one.clone(), 60));
+    for _ in 0..15 {
+        append(&one, facts::anything()).await;
+        append(&other, facts::anything()).await;
+        append(&other, facts::anything()).await;
+        append(&one, facts::anything()).await;
+    }
+    follower.await.unwrap();
+    assert!(one.recent(Position::new(1), 10).is_empty(), "the second one is the other's");
+    assert_eq!(one.recent(Position::new(3), 10).len(), 2, "then two of its own, up to the other's next");
 }

@@ -4,8 +4,10 @@
 //! statement that writes every table and moves the checkpoints; commit. Nothing is flushed for it
 //! (`synchronous_commit=off`): after a crash of the server the lost tail is applied again.
 
+mod restarts;
 mod statements;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +18,7 @@ use tenure_event_log::{PostgresServers, ServerWatch};
 
 use super::{Cell, Cells, Change, StoreError, Table};
 use crate::generation::Checkpoint;
+use restarts::Restarts;
 use statements::{begin_statement, create_statements, load_statement, qualify, write_statement};
 
 /// A call that takes longer hangs; its connection is given up.
@@ -34,12 +37,14 @@ pub(crate) struct Postgres {
     readers: PgPool,
     _watch: ServerWatch,
     servers: PostgresServers,
+    restarts: Arc<Restarts>,
 }
 
 impl Postgres {
     pub async fn open(url: &SecretString, readers: u32) -> Result<Self, StoreError> {
         let servers = PostgresServers::parse(url.expose_secret())
             .map_err(|reason| StoreError::unavailable(std::io::Error::other(reason)))?;
+        let restarts = Arc::new(Restarts::default());
         let readers = PgPoolOptions::new()
             .max_connections(readers.max(1))
             .acquire_timeout(CONNECT_LIMIT)
@@ -48,14 +53,17 @@ impl Postgres {
                 Box::pin(async move { Ok(state.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok()) })
             })
             .after_connect({
-                let servers = servers.clone();
+                let (servers, restarts) = (servers.clone(), Arc::clone(&restarts));
                 move |connection, _| {
-                    let servers = servers.clone();
-                    Box::pin(async move { servers.refuse_standby(connection).await })
+                    let (servers, restarts) = (servers.clone(), Arc::clone(&restarts));
+                    Box::pin(async move {
+                        servers.refuse_standby(connection).await?;
+                        restarts.connected(connection).await
+                    })
                 }
             });
         let (readers, watch) = servers.pool(readers, for_reading).await.map_err(|error| store_error(error).0)?;
-        Ok(Self { readers, _watch: watch, servers })
+        Ok(Self { readers, _watch: watch, servers, restarts })
     }
 
     pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
@@ -69,6 +77,10 @@ impl Postgres {
             answer = self.readers.fetch_all(bind(&sql, params.clone())).await;
         }
         answer.map_err(|error| store_error(error).0)?.iter().map(cells).collect()
+    }
+
+    pub fn restarts(&self) -> u64 {
+        self.restarts.count()
     }
 
     pub async fn session(&self) -> Result<Session, StoreError> {
