@@ -1,6 +1,7 @@
 //! Building a new generation of a view beside the live one, and putting it in its place.
 
-use tenure_event_log::Position;
+use tenure_event_log::{EventLog, Position, ReadError};
+use tokio::task::JoinHandle;
 
 use crate::RebuildError;
 use crate::apply::{self, Applied, Page};
@@ -29,12 +30,16 @@ pub(crate) async fn run(shared: &Shared, view: View) -> Result<(), RebuildError>
 async fn rebuild(shared: &Shared, view: View) -> Result<(), RebuildError> {
     let mut session = shared.store.session().await?;
     let generation = generation::start_building(&mut session, shared.versions, view).await?;
-    let mut build = Build { shared, session, view, generation, rows: None, position: Position::START };
+    let mut build = Build { shared, session, view, generation, rows: None, position: Position::START, ahead: None };
     let outcome = build.catch_up_and_swap().await;
     if outcome.is_err() {
         build.discard().await?;
     }
     outcome
+}
+
+async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
+    Ok(Page::new(after, log.read(after, BATCH).await?))
 }
 
 struct Build<'a> {
@@ -44,6 +49,16 @@ struct Build<'a> {
     generation: u32,
     rows: Option<Rows>,
     position: Position,
+    /// The page after the one in hand, which is read and decoded while that one is applied.
+    ahead: Option<JoinHandle<Result<Page, ReadError>>>,
+}
+
+impl Drop for Build<'_> {
+    fn drop(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abort();
+        }
+    }
 }
 
 impl Build<'_> {
@@ -52,31 +67,43 @@ impl Build<'_> {
             if self.shared.is_stopping() {
                 return Err(RebuildError::Unavailable("the views were shut down".into()));
             }
+            // Before the transaction, which keeps the live views' from beginning on SQLite.
+            let page = self.next_page().await?;
+            self.ahead = Some(tokio::spawn(read(self.shared.log.clone(), page.end())));
             self.session.begin(&[]).await?;
-            let applied = self.apply_page().await?;
+            self.apply(&page).await?;
             let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3";
             let (now, name) = (generation::wall_clock_micros().into(), self.view.name().into());
             self.session.query(sql, vec![now, name, i64::from(self.generation).into()]).await?;
             self.session.commit().await?;
             // Close enough: under a steady stream of commands there is always a little left.
-            if applied < BATCH / 2 {
+            if page.len() < BATCH / 2 {
                 return self.swap().await;
             }
         }
     }
 
-    /// Applies the next page, in the transaction; answers how many events it held.
-    async fn apply_page(&mut self) -> Result<usize, RebuildError> {
-        let page = Page::new(self.position, self.shared.log.read(self.position, BATCH).await?);
+    /// The page that was read ahead, or else one read now.
+    async fn next_page(&mut self) -> Result<Page, RebuildError> {
+        if let Some(ahead) = self.ahead.take()
+            && let Ok(page) = ahead.await
+        {
+            return Ok(page?);
+        }
+        Ok(read(self.shared.log.clone(), self.position).await?)
+    }
+
+    /// Applies a page, in the transaction.
+    async fn apply(&mut self, page: &Page) -> Result<(), RebuildError> {
         if page.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let rows = match self.rows.take() {
             Some(rows) => rows,
             None => Rows::new(self.view.tables(), self.generation, self.position),
         };
         let Applied { mut rows, position, problem } =
-            apply::apply(&mut self.session, self.view, rows, &page, BATCH).await?;
+            apply::apply(&mut self.session, self.view, rows, page, BATCH).await?;
         if let Some(problem) = problem {
             return Err(RebuildError::Stopped(problem));
         }
@@ -86,7 +113,7 @@ impl Build<'_> {
         self.rows = Some(rows);
         self.position = position;
         self.shared.progress.building(self.view, self.generation, position);
-        Ok(page.len())
+        Ok(())
     }
 
     /// In one transaction: holds the live checkpoint, so that it can't move any more, applies what it is ahead, and moves
@@ -104,9 +131,12 @@ impl Build<'_> {
         };
         let ahead = self.session.lock(&checkpoint_name(self.view, live)).await?.unwrap_or_default();
         while self.position.get() < ahead {
-            if self.apply_page().await? == 0 {
+            // Not what was read ahead, when the log may have been shorter.
+            let page = read(self.shared.log.clone(), self.position).await?;
+            if page.is_empty() {
                 return Err(RebuildError::Unavailable("the live view is ahead of the log".into()));
             }
+            self.apply(&page).await?;
         }
         generation::point_to(&mut self.session, self.shared.versions, self.view, live, self.generation).await?;
         self.session.commit().await?;

@@ -157,6 +157,12 @@ impl Views {
         self.shared.progress.status()
     }
 
+    /// The names of all views.
+    #[must_use]
+    pub fn names() -> [&'static str; 4] {
+        View::ALL.map(View::name)
+    }
+
     /// Builds a new generation of a view from position 0 beside the live one and puts it in its place; commands and
     /// queries go on. Resolves when queries read the new one. Goes on if the caller stops waiting; breaks off, without
     /// harm, at [`Views::shutdown`].

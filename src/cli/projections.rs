@@ -17,8 +17,12 @@ pub enum Projections {
     /// Build a projection's views anew beside the live ones and swap when they have caught up. Reads go on meanwhile;
     /// nothing is billed, mailed or exported again.
     Rebuild {
-        /// The projection, as `list` shows it.
-        name: String,
+        /// The projections, as `list` shows them.
+        #[arg(required_unless_present = "all")]
+        names: Vec<String>,
+        /// All of them, at the same time.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
     },
 }
 
@@ -40,12 +44,17 @@ impl Projections {
                 let answer = service.get("http://tenure/projections").send().await?.error_for_status()?;
                 print(&serde_json::from_slice::<Vec<ProjectionLine>>(&answer.bytes().await?)?);
             }
-            Self::Rebuild { name } => {
-                let answer = service.post(format!("http://tenure/projections/{name}/rebuild")).send().await?;
-                if !answer.status().is_success() {
-                    anyhow::bail!("{}", answer.text().await?);
-                }
-                println!("{name} is rebuilt.");
+            Self::Rebuild { names, all } => {
+                let names = if *all { every_view() } else { names.clone() };
+                let rebuilds = names.into_iter().map(async |name| {
+                    let answer = service.post(format!("http://tenure/projections/{name}/rebuild")).send().await?;
+                    if !answer.status().is_success() {
+                        anyhow::bail!("{name}: {}", answer.text().await?);
+                    }
+                    println!("{name} is rebuilt.");
+                    Ok(())
+                });
+                futures::future::try_join_all(rebuilds).await?;
             }
         }
         Ok(())
@@ -63,15 +72,23 @@ impl Projections {
                 print(&lines(&views));
                 Ok(())
             }
-            Self::Rebuild { name } => {
+            Self::Rebuild { names, all } => {
                 views.start();
-                views.rebuild(name).await.map(|()| println!("{name} is rebuilt."))
+                let names = if *all { every_view() } else { names.clone() };
+                let rebuilds = names
+                    .into_iter()
+                    .map(async |name| views.rebuild(&name).await.map(|()| println!("{name} is rebuilt.")));
+                futures::future::try_join_all(rebuilds).await.map(drop)
             }
         };
         views.shutdown().await;
         log.shutdown().await;
         Ok(result?)
     }
+}
+
+fn every_view() -> Vec<String> {
+    Views::names().map(str::to_owned).to_vec()
 }
 
 /// A client of the service's control socket, where the embedded engine is in use by a service.
