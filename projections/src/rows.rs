@@ -19,7 +19,7 @@ pub(crate) trait Row: Sized {
 }
 
 /// When more rows than this are cached, they are forgotten.
-const CACHED_ROWS: usize = 50_000;
+const CACHED_ROWS: usize = 10_000;
 
 /// The rows of one generation, as of `position`.
 pub(crate) struct Rows {

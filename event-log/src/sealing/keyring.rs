@@ -14,7 +14,7 @@ use crate::engine::{Engine, EngineError, KeyId, StoredKey};
 use crate::event::StreamId;
 
 const TENANT_KEYS: u64 = 20_000;
-const STREAM_KEYS: u64 = 100_000;
+const STREAM_KEYS: u64 = 40_000;
 
 /// How long an instance that did not hear of an erasure may go on reading.
 const KEEP: Duration = Duration::from_mins(1);
