@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use tenure_campaign::report::{Chapter, Report};
+use tenure_campaign::report::{self, Chapter, Report};
 use tenure_campaign::scenario::{ALL, Run, Scenario, Tally, named};
 
 /// More than there are cores: some of the work blocks its thread for a while, such as the start of a server.
@@ -62,7 +62,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let seed = arguments.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 32);
     println!("seed {seed}; repeat with --seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let mut report = Report { seed, rounds: arguments.rounds, began: chrono::Utc::now(), chapters: Vec::new() };
+    let mut report = Report {
+        seed,
+        rounds: arguments.rounds,
+        commit: report::commit(),
+        began: chrono::Utc::now(),
+        chapters: Vec::new(),
+    };
     for scenario in chosen {
         let run = Run::new(program.clone(), seed, scenario, arguments.rounds);
         let began = Instant::now();

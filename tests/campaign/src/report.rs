@@ -14,6 +14,8 @@ pub struct Report {
     pub seed: u64,
     /// How much of everything: 100 is a full campaign.
     pub rounds: u32,
+    /// The commit that the programs were built from: of the moment when it began.
+    pub commit: String,
     /// When it began.
     pub began: DateTime<Utc>,
     /// What each scenario came to.
@@ -84,7 +86,7 @@ impl Report {
              | commands given, of these acknowledged | {commands}, {acknowledged} |\n\n\
              | scenario | result | rounds | kills | cuts | commands | acknowledged | reads compared | events | seconds |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
-            commit(),
+            self.commit,
             self.began.format("%Y-%m-%d %H:%M UTC"),
             self.seed,
             self.rounds,
@@ -124,7 +126,9 @@ impl Report {
     }
 }
 
-fn commit() -> String {
+/// The commit in the working directory, and whether there are changes beside it.
+#[must_use]
+pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success());
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
