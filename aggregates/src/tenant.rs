@@ -24,7 +24,6 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Changes, NewAccount, TenantKind};
-pub use billing::BILLING_EVENTS;
 pub use claims::{SEAT_LIMIT, SHORT_CODE_CLAIM};
 pub use lifecycle::{Health, RECONNECT_SECONDS, Stage};
 pub use usage::{MonthlyUsage, Usage};

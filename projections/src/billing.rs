@@ -2,6 +2,8 @@
 //!
 //! MSPs themselves are nobody's customers and have none.
 
+mod contract;
+pub mod document;
 mod page;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +12,8 @@ use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
+pub use contract::{BillingType, ENVELOPE, Field, FieldKind};
+pub use document::DocumentError;
 pub use page::{BillingFilter, BillingScope, page};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
@@ -67,7 +71,7 @@ pub struct BillingEvent {
     pub position: Position,
     /// Made from the stream and the sequence: the same after every rebuild.
     pub event_id: Uuid,
-    /// The business's name, for example `tenant.suspended`.
+    /// The business's name, for example `tenant.suspended`: that of a [`BillingType`].
     pub event_type: String,
     /// The customer.
     pub tenant_id: TenantId,
@@ -79,7 +83,7 @@ pub struct BillingEvent {
     pub occurred_at: DateTime<Utc>,
     /// When the log took it.
     pub recorded_at: DateTime<Utc>,
-    /// A JSON object, different for each type, see `contracts/rp-pam.md`.
+    /// A JSON object with at least the [`BillingType::fields`] of its type.
     pub data: String,
 }
 
@@ -198,10 +202,17 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         // Limits and reports are billed by the month's counts.
         tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => return Ok(()),
     };
-    bill(fact, event, &data, rows)
+    let Some(kind) = BillingType::of(fact.happened) else { return Ok(()) };
+    bill(fact, kind, event.occurred_at(), &data, rows)
 }
 
-fn bill(fact: &Fact<'_>, event: &tenant::Event, data: &Value, rows: &mut Rows) -> Result<(), Obstacle> {
+fn bill(
+    fact: &Fact<'_>,
+    kind: BillingType,
+    occurred_at: DateTime<Utc>,
+    data: &Value,
+    rows: &mut Rows,
+) -> Result<(), Obstacle> {
     let tenant_id = fact.tenant();
     let customer = rows.get::<Customer>(&[tenant_id.to_string().into()])?;
     let Customer { tenant_id, msp, short_code } = customer.ok_or_else(|| unknown_tenant(tenant_id))?;
@@ -210,11 +221,11 @@ fn bill(fact: &Fact<'_>, event: &tenant::Event, data: &Value, rows: &mut Rows) -
     rows.put(BillingEvent {
         position: recorded.position,
         event_id: Uuid::new_v5(&NAMESPACE, format!("{}/{}", recorded.stream, recorded.sequence).as_bytes()),
-        event_type: event.name().to_owned(),
+        event_type: kind.name().to_owned(),
         tenant_id,
         msp_id,
         short_code,
-        occurred_at: event.occurred_at(),
+        occurred_at,
         recorded_at: recorded.recorded_at,
         data: data.to_string(),
     });

@@ -6,7 +6,7 @@ use tenure_aggregates::TenantId;
 use tenure_aggregates::values::UsagePeriod;
 use tenure_event_log::Position;
 use tenure_projections::Views;
-use tenure_projections::billing::{BillingEvent, BillingFilter, BillingScope, page};
+use tenure_projections::billing::{BillingEvent, BillingFilter, BillingScope, BillingType, page};
 
 use crate::deployment::{Deployment, passed};
 use crate::world::World;
@@ -53,6 +53,9 @@ async fn each_billing_event_says_what_is_billed(deployment: Deployment) {
     assert_eq!(said[5].0, "tenant.deprovisioned");
     assert_eq!(said[6], ("tenant.deleted", json!({})));
     assert_eq!(said.len(), 7);
+    let types: Vec<&str> = events.iter().map(|event| event.event_type.as_str()).collect();
+    let unheard = BillingType::ALL.map(BillingType::name).into_iter().filter(|name| !types.contains(name));
+    assert_eq!(unheard.collect::<Vec<_>>(), ["tenant.usage.monthly"], "which happens at a month's end");
     for event in &events {
         assert_eq!((event.tenant_id, event.msp_id, event.short_code.as_str()), (tenant, world.msp, code.as_str()));
         let stored = &log.read(Position::new(event.position.get() - 1), 1).await.unwrap()[0];

@@ -1,37 +1,10 @@
-//! Which of a tenant's events a bill is made from.
+//! When a tenant's events happened, as a bill shows it.
 
 use chrono::{DateTime, Utc};
 
 use super::Event;
 
-/// The wire names of all events for which [`Event::is_billing`] holds (RP-PAM article 38, and `tenant.restored`, so that
-/// a bill can be resumed).
-pub const BILLING_EVENTS: [&str; 7] = [
-    "tenant.provisioned",
-    "tenant.suspended",
-    "tenant.reinstated",
-    "tenant.deprovisioned",
-    "tenant.restored",
-    "tenant.deleted",
-    "tenant.usage.monthly",
-];
-
 impl Event {
-    /// True for events that change what the tenant is billed.
-    #[must_use]
-    pub const fn is_billing(&self) -> bool {
-        match self {
-            Self::Provisioned { .. }
-            | Self::Suspended { .. }
-            | Self::Reinstated { .. }
-            | Self::Deprovisioned { .. }
-            | Self::Restored { .. }
-            | Self::Deleted { .. }
-            | Self::UsageMonthly { .. } => true,
-            Self::Updated { .. } | Self::UsageReported { .. } => false,
-        }
-    }
-
     /// The time that a bill shows: a month's usage belongs to its last second, however late it was recorded.
     #[must_use]
     pub fn occurred_at(&self) -> DateTime<Utc> {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use tenure_aggregates::Tenant;
-use tenure_aggregates::tenant::{BILLING_EVENTS, Error, Event};
+use tenure_aggregates::tenant::{Error, Event};
 
 use super::when;
 use crate::given::tenant::{active, deleted, deprovisioning, every_event, month, record_month, report_usage};
@@ -79,12 +79,6 @@ fn the_month_to_bill_next_is_known_in_every_stage() {
     assert_eq!(state::<Tenant>(&active()).next_usage_period(), Some(value("2026-04")));
     let history = billed(deprovisioning(), &["2026-04"]);
     assert_eq!(state::<Tenant>(&history).next_usage_period(), Some(value("2026-05")));
-}
-
-#[test]
-fn a_bill_is_made_from_the_billing_events_only() {
-    let billing: Vec<_> = every_event().iter().filter(|event| event.is_billing()).map(Event::name).collect();
-    assert_eq!(billing, BILLING_EVENTS);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Which billing events a request asks for.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use tenure_aggregates::tenant::BILLING_EVENTS;
 use tenure_event_log::Position;
-use tenure_projections::billing::BillingFilter;
+use tenure_projections::billing::{BillingFilter, BillingType};
 
 use crate::http::query::{BadQuery, Query};
 
@@ -46,10 +45,10 @@ impl Asked {
 }
 
 fn known_type(name: &str) -> Result<String, BadQuery> {
-    if BILLING_EVENTS.contains(&name) {
+    if BillingType::named(name).is_some() {
         return Ok(name.to_owned());
     }
-    Err(BadQuery::new("type", format!("must be one of {}", BILLING_EVENTS.join(", "))))
+    Err(BadQuery::new("type", format!("must be one of {}", BillingType::ALL.map(BillingType::name).join(", "))))
 }
 
 /// A day, or a single moment: its first microsecond and the one after its last.

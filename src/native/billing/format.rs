@@ -1,10 +1,8 @@
 //! Billing events as JSON, CSV and lines of JSON.
 
 use actix_web::http::header::HeaderValue;
-use chrono::SecondsFormat;
 use serde_json::Value;
-
-use super::BillingEvent;
+use tenure_projections::billing::{BillingEvent, BillingType, DocumentError, ENVELOPE, document};
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +15,19 @@ pub enum Format {
     Csv,
 }
 
-/// Members of `data` that have a column of their own.
-const DATA_COLUMNS: [&str; 6] = ["reason", "retentionEndsUtc", "period", "userCount", "resourceCount", "grantCount"];
+/// Why a list was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// An event is not what the view's projector wrote.
+    #[error("a billing event can't be written")]
+    Document(#[from] DocumentError),
+    /// A value of an event is not what its type says.
+    #[error("a billing event's value can't be read")]
+    Value(#[from] serde_json::Error),
+    /// The CSV writer failed.
+    #[error("the lines can't be written")]
+    Csv(#[from] csv::Error),
+}
 
 impl Format {
     /// What the client would rather have; JSON where it doesn't say or wants what there isn't.
@@ -52,13 +61,13 @@ impl Format {
     }
 
     /// One piece of the list. `is_first` until an event was written; `is_last` closes the list.
-    pub fn write(self, events: &[BillingEvent], is_first: bool, is_last: bool) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn write(self, events: &[BillingEvent], is_first: bool, is_last: bool) -> Result<Vec<u8>, FormatError> {
         let mut bytes = Vec::new();
         match self {
             Self::Json => {
                 for (index, event) in events.iter().enumerate() {
                     bytes.push(if is_first && index == 0 { b'[' } else { b',' });
-                    serde_json::to_writer(&mut bytes, event)?;
+                    document::write(event, &mut bytes)?;
                 }
                 if is_last {
                     bytes.extend_from_slice(if is_first && events.is_empty() { b"[]" } else { b"]" });
@@ -66,7 +75,7 @@ impl Format {
             }
             Self::JsonLines => {
                 for event in events {
-                    serde_json::to_writer(&mut bytes, event)?;
+                    document::write(event, &mut bytes)?;
                     bytes.push(b'\n');
                 }
             }
@@ -76,36 +85,43 @@ impl Format {
     }
 }
 
-fn csv(events: &[BillingEvent], with_header: bool) -> Result<Vec<u8>, serde_json::Error> {
-    let failed = |error: csv::Error| <serde_json::Error as serde::ser::Error>::custom(error);
+/// The envelope's columns, then one for every field that some type adds.
+fn csv(events: &[BillingEvent], with_header: bool) -> Result<Vec<u8>, FormatError> {
+    let details = BillingType::all_fields();
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if with_header {
-        let fixed = ["eventId", "position", "type", "tenantId", "shortCode", "occurredUtc"];
-        writer.write_record(fixed.iter().chain(&DATA_COLUMNS)).map_err(failed)?;
+        writer.write_record(ENVELOPE.iter().chain(details.iter().copied()).map(|field| field.name))?;
     }
     for event in events {
-        let data = serde_json::to_value(&event.data)?;
         let mut record = vec![
             event.event_id.to_string(),
             event.position.to_string(),
-            event.kind.clone(),
+            event.event_type.clone(),
             event.tenant_id.to_string(),
             event.short_code.clone(),
-            event.occurred_utc.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            document::occurred_utc(event),
         ];
-        record.extend(DATA_COLUMNS.map(|name| match &data[name] {
-            Value::Null => String::new(),
-            Value::String(text) => inert(text),
-            other => other.to_string(),
-        }));
-        writer.write_record(&record).map_err(failed)?;
+        let present = document::details(event)?;
+        for column in &details {
+            let value = present.iter().find(|(field, _)| field.name == column.name);
+            record.push(value.map(|(_, value)| cell(value.get())).transpose()?.unwrap_or_default());
+        }
+        writer.write_record(&record)?;
     }
-    writer.into_inner().map_err(<serde_json::Error as serde::ser::Error>::custom)
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error).map_err(csv::Error::from)?)
+}
+
+fn cell(json: &str) -> Result<String, serde_json::Error> {
+    Ok(match serde_json::from_str(json)? {
+        Value::Null => String::new(),
+        Value::String(text) => inert(text),
+        other => other.to_string(),
+    })
 }
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front.
-fn inert(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+fn inert(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -131,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_formula_in_a_reason_stays_text() {
-        assert_eq!(inert("=HYPERLINK(1)"), "'=HYPERLINK(1)");
-        assert_eq!(inert("unpaid"), "unpaid");
+        assert_eq!(inert("=HYPERLINK(1)".to_owned()), "'=HYPERLINK(1)");
+        assert_eq!(inert("unpaid".to_owned()), "unpaid");
     }
 }
