@@ -1,4 +1,5 @@
-# Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or PostgreSQL.
+# Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or
+# PostgreSQL, Java, Maven and kcat.
 .DEFAULT_GOAL := help
 .PHONY: help run release test campaign bench check fmt up down clean
 
@@ -12,7 +13,7 @@ run: ## Build and start the service on the embedded engine in ./data
 release: ## Build the optimized program, target/release/tenure
 	cargo build --release --locked --bin tenure
 
-test: ## Run every test on SQLite and a real PostgreSQL (ARGS=name runs a part; DATABASE_URL is used when set)
+test: ## Run every test on SQLite, real PostgreSQL and Kafka (ARGS=name runs a part; DATABASE_URL, KAFKA_BROKERS are used)
 	@scripts/test $(ARGS)
 
 campaign: ## Kill, cut off, freeze and starve the service, check its history, write docs/CAMPAIGN.md (ROUNDS=100 SEED= SCENARIO=)
