@@ -65,7 +65,10 @@ impl Worker {
             Ok(progress) => {
                 self.ignore_order().await?;
                 self.prepare_topics(clients, &evidence).await?;
-                Ok(progress.unwrap_or_else(|| self.place(Position::START, None)))
+                match progress {
+                    Some(progress) => Ok(progress),
+                    None => self.begin(transactions).await,
+                }
             }
             Err(doubt) => self.wait_for_order(clients, transactions, &doubt).await,
         }
@@ -87,6 +90,14 @@ impl Worker {
         // Read last: it only grows, and the event just read stands before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
         Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, copy, billing_topic })
+    }
+
+    /// Says in Kafka that nothing is exported yet, before anything is: what a first transaction that was killed leaves in
+    /// the billing topic can't be told from records of which nobody knows whether they are all.
+    async fn begin(&self, transactions: &Arc<Transactions>) -> Result<Progress, Trouble> {
+        let beginning = self.place(Position::START, None);
+        self.commit(transactions, Vec::new(), beginning.clone()).await?;
+        Ok(beginning)
     }
 
     /// Makes what is missing; refuses what contradicts the settings.
