@@ -1,5 +1,6 @@
 //! Finding the last exported event in the billing topic itself, where the progress record is lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -37,8 +38,8 @@ pub(super) fn last_exported(
     }
     consumer.assign(&assignment)?;
     let mut last: Option<Anchor> = None;
-    let mut open = partitions;
-    while open > 0 {
+    let mut open: BTreeSet<i32> = (0..partitions).collect();
+    while !open.is_empty() {
         if !wanted() {
             return Err(RescanError::GivenUp);
         }
@@ -49,7 +50,10 @@ pub(super) fn last_exported(
                     .filter(|found| last.is_none_or(|last| found.position > last.position));
                 last = further.or(last);
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            // Once more each time that somebody else writes to it meanwhile.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
             Some(Err(error)) => return Err(error.into()),
         }
     }
