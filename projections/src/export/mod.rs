@@ -15,6 +15,7 @@ mod establish;
 mod lease;
 mod ledger;
 mod pages;
+mod partition;
 mod progress;
 mod record;
 mod rescan;

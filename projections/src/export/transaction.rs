@@ -6,6 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::connection::{Connection, Producer};
+use super::partition;
 use super::progress::Progress;
 use super::record::Record;
 use super::settings::{ExportSettings, Step};
@@ -91,7 +92,7 @@ impl Transactions {
     fn fill(&self, records: Vec<Record>, progress: &Progress, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
         for Record { key, payload, headers } in records {
             let record = BaseRecord::to(&self.settings.topic).key(&key).payload(&payload).headers(headers);
-            self.send(record, wanted)?;
+            self.send(record.partition(partition::of(&key, progress.partitions)), wanted)?;
         }
         self.settle(wanted)?;
         self.settings.observe(Step::AfterSend);
