@@ -205,7 +205,7 @@ impl Worker {
     }
 
     /// An order for an export that stands still is not for one that runs, and must not wait for its next stop.
-    async fn ignore_order(&self) -> Result<(), Trouble> {
+    pub(super) async fn ignore_order(&self) -> Result<(), Trouble> {
         if let Some(order) = self.ledger().await?.order {
             tracing::warn!(%order, "the billing export was told to resume, but nothing stops it: ignored");
             self.settle(order).await?;
