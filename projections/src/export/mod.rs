@@ -11,6 +11,7 @@
 //! behind its back does not go unnoticed.
 
 mod connection;
+mod decided;
 mod establish;
 mod lease;
 mod ledger;

@@ -32,6 +32,19 @@ pub(super) fn last_exported(
     source: &str,
     wanted: impl Fn() -> bool,
 ) -> Result<Option<Anchor>, RescanError> {
+    let found = read(consumer, topic, partitions, source, wanted);
+    // Nothing is fetched any more that nobody will look at.
+    consumer.unassign()?;
+    found
+}
+
+fn read(
+    consumer: &Consumer,
+    topic: &str,
+    partitions: i32,
+    source: &str,
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Anchor>, RescanError> {
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning)?;

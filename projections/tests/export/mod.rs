@@ -10,6 +10,7 @@ mod doubts;
 mod exporting_process;
 mod fencing;
 mod meddling;
+mod neighbours;
 mod network;
 mod order;
 mod partitions;
