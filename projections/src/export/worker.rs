@@ -176,7 +176,9 @@ impl Worker {
     }
 
     async fn export_with(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Trouble {
+        let mut pause = FIRST_PAUSE;
         loop {
+            let committed = self.board.read().transactions;
             let followed = match self.establish(clients, transactions).await {
                 Ok(place) => self.follow(transactions, place).await,
                 Err(trouble) => Err(trouble),
@@ -186,7 +188,9 @@ impl Worker {
                 Err(Trouble::Void(reason)) => {
                     self.board.failed();
                     self.board.state(ExportState::Connecting, Some(reason));
-                    if let Err(trouble) = self.pause(FIRST_PAUSE).await {
+                    let went_well = self.board.read().transactions > committed;
+                    pause = if went_well { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+                    if let Err(trouble) = self.pause(pause).await {
                         return trouble;
                     }
                 }
