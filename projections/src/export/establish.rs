@@ -10,7 +10,7 @@ use super::connection::{Admin, Connection, Consumer};
 use super::decided;
 use super::ledger::{self, Order};
 use super::pages::Anchor;
-use super::progress::{self, Progress};
+use super::progress::{self, Progress, ProgressError};
 use super::rescan;
 use super::settings::ExportSettings;
 use super::status::ExportState;
@@ -93,20 +93,27 @@ impl Worker {
     async fn gather(&self, clients: &Clients) -> Result<Evidence, Trouble> {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
-        let progress = if clients.describe(&settings.progress_topic).await?.is_some() {
+        let (progress, scribble) = if clients.describe(&settings.progress_topic).await?.is_some() {
             clients.decided(&settings.progress_topic, 1, self.wanted()).await?;
             let consumer = Arc::clone(&clients.consumer);
             let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
-            blocking(read).await?.map_err(Trouble::retry)?
+            match blocking(read).await? {
+                Ok(progress) => (progress, None),
+                Err(ProgressError::Malformed { offset, error }) => {
+                    tracing::warn!(offset, %error, "the last progress record can't be read");
+                    (None, Some(offset))
+                }
+                Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => return Err(Trouble::retry(error)),
+            }
         } else {
-            None
+            (None, None)
         };
         let copy = self.ledger().await?.copy;
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
         let event_there = self.event_at(position).await?;
         // Read last: it only grows, and the event just read stands before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
-        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, copy, billing_topic })
+        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, scribble, copy, billing_topic })
     }
 
     /// Says in Kafka that nothing is exported yet, before anything is: what a first transaction that was killed leaves in
