@@ -320,7 +320,9 @@ impl Worker {
     /// Waits, unless the service stops; answers whether it does.
     async fn wait(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
-        let stopped = tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await.is_ok();
-        stopped
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = tokio::time::sleep(time) => false,
+        }
     }
 }
