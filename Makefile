@@ -1,6 +1,6 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or PostgreSQL.
 .DEFAULT_GOAL := help
-.PHONY: help run release test campaign bench check fmt up down clean
+.PHONY: help run release test campaign bench check contract fmt up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ bench: ## Measure beside bare PostgreSQL, stock cqrs-es and bare SQLite; writes 
 
 check: ## Check format, lints (warnings are errors), dependencies and scripts
 	@scripts/check
+
+contract: ## Write docs/contract anew, after a change that breaks no reader of billing events
+	TENURE_WRITE_CONTRACT=1 cargo test --quiet -p tenure-projections --test projections -- contract::the_contract_breaks_no_reader
 
 fmt: ## Format the code
 	cargo fmt --all
