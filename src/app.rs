@@ -2,6 +2,7 @@
 
 use tenure_event_log::{Clock, EventLog};
 use tenure_projections::Views;
+use tenure_projections::export::Export;
 
 use crate::dispatch::Dispatcher;
 use crate::http::rate_limit::RateLimit;
@@ -16,6 +17,8 @@ pub struct App {
     pub log: EventLog,
     /// The views.
     pub views: Views,
+    /// The billing export, where brokers are configured.
+    pub export: Option<Export>,
     /// Who calls, and what they may do.
     pub identity: Identity,
     /// Carries out commands.

@@ -9,6 +9,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
+use tenure_projections::export::Export;
 use tenure_projections::{Views, ViewsConfig, tenants};
 use tokio::time::Instant;
 
@@ -62,10 +63,12 @@ impl Application {
         bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
         let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
 
+        let export = config.export.clone().map(|settings| Export::start(settings, &views));
         let sampler = Sampler::start(log.clone());
         let app = Data::new(App {
             log,
             views,
+            export,
             identity,
             dispatcher,
             clock: config.clock(),
@@ -135,6 +138,9 @@ impl Application {
 async fn close(app: &App, scheduler: Scheduler, deadline: Instant) {
     let closed = async {
         scheduler.stop().await;
+        if let Some(export) = &app.export {
+            export.shutdown().await;
+        }
         // Who reads the log goes before it.
         app.views.shutdown().await;
         app.log.shutdown().await;

@@ -9,6 +9,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App as HttpApp, HttpResponse, HttpServer};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tenure_projections::export::{self, Order};
 use tenure_projections::{ProjectionState, Views};
 
 use crate::app::App;
@@ -54,6 +55,7 @@ pub fn serve(config: &Config, app: &Data<App>) -> anyhow::Result<Server> {
             .app_data(app.clone())
             .route("/projections", web::get().to(list))
             .route("/projections/{name}/rebuild", web::post().to(rebuild))
+            .route("/billing/resume/{order}", web::post().to(resume_export))
     })
     .workers(1)
     .disable_signals()
@@ -88,5 +90,14 @@ async fn rebuild(app: Data<App>, name: web::Path<String>) -> HttpResponse {
     match app.views.rebuild(&name).await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => HttpResponse::BadRequest().body(format!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
+/// The order as [`Order`] writes it.
+async fn resume_export(app: Data<App>, order: web::Path<String>) -> HttpResponse {
+    let Ok(order) = order.parse::<Order>() else { return HttpResponse::BadRequest().body("no such order") };
+    match export::order(&app.views, order).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => HttpResponse::ServiceUnavailable().body(format!("{:#}", anyhow::Error::from(error))),
     }
 }

@@ -176,6 +176,11 @@ impl Engine {
         each!(self, engine => engine.master_key_fingerprint(ours).await)
     }
 
+    /// What tells this log from every other.
+    pub async fn log_id(&self) -> Result<Uuid, EngineError> {
+        each!(self, engine => engine.log_id().await)
+    }
+
     /// Age in transactions of the oldest snapshot that keeps dead rows from being removed.
     pub async fn oldest_snapshot_age(&self) -> Result<Option<u64>, EngineError> {
         match self {

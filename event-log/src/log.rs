@@ -45,6 +45,7 @@ struct Shared {
     engine: Engine,
     sealer: Sealer,
     clock: Clock,
+    id: Uuid,
     /// `None` where the log was opened read-only.
     writer: Option<Writer>,
     commits: watch::Sender<Position>,
@@ -139,6 +140,13 @@ impl EventLog {
                 return Err(error);
             }
         };
+        let id = match engine.log_id().await {
+            Ok(id) => id,
+            Err(error) => {
+                engine.close().await;
+                return Err(error.into());
+            }
+        };
         let commits = watch::Sender::new(head);
         let recent = Arc::new(Recent::default());
         let writer = writable.then(|| Writer::start(engine.clone(), config, commits.clone(), Arc::clone(&recent)));
@@ -146,6 +154,7 @@ impl EventLog {
             shared: Arc::new(Shared {
                 sealer: Sealer::new(&config.master_key),
                 clock: config.clock,
+                id,
                 writer,
                 commits,
                 recent,
@@ -320,6 +329,13 @@ impl EventLog {
     #[must_use]
     pub fn writer_stats(&self) -> Option<&WriterStats> {
         self.shared.writer.as_ref().map(Writer::stats)
+    }
+
+    /// What tells this log from every other, also from one that begins anew in the same place. A restored copy has its
+    /// original's.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.shared.id
     }
 
     /// How many appends wait for the writer right now.

@@ -153,6 +153,10 @@ impl Sqlite {
         self.query(move |connection| reader::keys(connection, &ids)).await
     }
 
+    pub async fn log_id(&self) -> Result<Uuid, EngineError> {
+        self.query(|connection| reader::log_id(connection)).await
+    }
+
     pub async fn master_key_fingerprint(&self, ours: &str) -> Result<String, EngineError> {
         let stored = self.query(|connection| reader::fingerprint(connection)).await?;
         let ours = ours.to_owned();

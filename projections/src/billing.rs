@@ -9,7 +9,7 @@ mod page;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
-use tenure_event_log::Position;
+use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
@@ -23,7 +23,7 @@ use crate::rows::{Row, Rows};
 use crate::tenants::unknown_tenant;
 use crate::view::Fact;
 
-const EVENTS: Table = Table {
+pub(crate) const EVENTS: Table = Table {
     name: "billing_events",
     columns: &[
         integer("position"),
@@ -206,6 +206,11 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     bill(fact, kind, event.occurred_at(), &data, rows)
 }
 
+/// The id of a stream's event as bills know it.
+pub(crate) fn event_id(stream: &StreamId, sequence: u64) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{stream}/{sequence}").as_bytes())
+}
+
 fn bill(
     fact: &Fact<'_>,
     kind: BillingType,
@@ -220,7 +225,7 @@ fn bill(
     let recorded = fact.recorded;
     rows.put(BillingEvent {
         position: recorded.position,
-        event_id: Uuid::new_v5(&NAMESPACE, format!("{}/{}", recorded.stream, recorded.sequence).as_bytes()),
+        event_id: event_id(&recorded.stream, recorded.sequence),
         event_type: kind.name().to_owned(),
         tenant_id,
         msp_id,

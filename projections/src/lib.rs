@@ -24,6 +24,7 @@ mod views;
 
 pub mod billing;
 pub mod deadlines;
+pub mod export;
 pub mod tenants;
 pub mod usage;
 

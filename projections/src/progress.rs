@@ -149,6 +149,12 @@ impl Progress {
         tokio::time::timeout(timeout.saturating_sub(BEFORE_HURRYING), passed()).await.unwrap_or(false)
     }
 
+    /// Resolves when one view is known to be further than a position.
+    pub async fn moved_past(&self, view: View, position: Position) {
+        // The sender lives as long as this does.
+        let _ = self.lanes.subscribe().wait_for(|lanes| lanes[view.index()].position > position).await;
+    }
+
     /// True while somebody waits.
     pub fn is_awaited(&self) -> bool {
         *self.waiters.borrow() > 0

@@ -195,6 +195,26 @@ impl Views {
         self.shared.store.close().await;
     }
 
+    /// How far this process knows the billing view to be.
+    pub(crate) fn billing_position(&self) -> Position {
+        self.shared.progress.position(View::Billing)
+    }
+
+    /// Resolves when the billing view has passed a position.
+    pub(crate) async fn billing_passed(&self, position: Position) {
+        self.shared.progress.moved_past(View::Billing, position).await;
+    }
+
+    /// Their log.
+    pub(crate) fn log(&self) -> &EventLog {
+        &self.shared.log
+    }
+
+    /// Their database.
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
     /// How far a view's live generation is committed, by whichever instance.
     pub(crate) async fn committed_position(&self, view: View) -> Result<Position, QueryError> {
         let committed = generation::committed(&self.shared.store, self.shared.versions).await?;

@@ -1,13 +1,11 @@
 //! `tenure projections`.
 
-use anyhow::Context;
 use clap::Subcommand;
-use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
-use tenure_projections::{Views, ViewsConfig};
+use tenure_projections::Views;
 
-use super::block_on;
+use super::{block_on, running_service, with_views};
 use crate::config::Config;
-use crate::control::{ProjectionLine, lines, socket_path};
+use crate::control::{ProjectionLine, lines};
 
 /// What to do with the views.
 #[derive(Subcommand)]
@@ -61,44 +59,26 @@ impl Projections {
     }
 
     async fn work(&self, config: &Config) -> anyhow::Result<()> {
-        let master_key = MasterKey::load(&config.master_key_path())?;
-        let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
-        let log = EventLog::open(log_config).await.context("the log can't be opened")?;
-        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone())
-            .await
-            .context("the views can't be opened")?;
-        let result = match self {
-            Self::List => {
-                print(&lines(&views));
-                Ok(())
+        with_views(config, async |views| {
+            match self {
+                Self::List => print(&lines(views)),
+                Self::Rebuild { names, all } => {
+                    views.start();
+                    let names = if *all { every_view() } else { names.clone() };
+                    let rebuilds = names
+                        .into_iter()
+                        .map(async |name| views.rebuild(&name).await.map(|()| println!("{name} is rebuilt.")));
+                    futures::future::try_join_all(rebuilds).await?;
+                }
             }
-            Self::Rebuild { names, all } => {
-                views.start();
-                let names = if *all { every_view() } else { names.clone() };
-                let rebuilds = names
-                    .into_iter()
-                    .map(async |name| views.rebuild(&name).await.map(|()| println!("{name} is rebuilt.")));
-                futures::future::try_join_all(rebuilds).await.map(drop)
-            }
-        };
-        views.shutdown().await;
-        log.shutdown().await;
-        Ok(result?)
+            Ok(())
+        })
+        .await
     }
 }
 
 fn every_view() -> Vec<String> {
     Views::names().map(str::to_owned).to_vec()
-}
-
-/// A client of the service's control socket, where the embedded engine is in use by a service.
-fn running_service(config: &Config) -> anyhow::Result<Option<reqwest::Client>> {
-    let socket = socket_path(&config.data_dir);
-    let embedded = matches!(config.engine, EngineConfig::Sqlite { .. });
-    if !embedded || std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        return Ok(None);
-    }
-    Ok(Some(reqwest::Client::builder().unix_socket(socket).build()?))
 }
 
 fn print(lines: &[ProjectionLine]) {

@@ -6,6 +6,7 @@ use reqwest::Url;
 use tenure_event_log::PostgresServers;
 
 use super::error::Origin;
+use super::kafka;
 use super::layers::{Layers, REDACTED, SETTINGS, Shown, one_line};
 
 /// One setting as it is in effect. Displayed as a line of TOML with its origin as a comment.
@@ -37,10 +38,20 @@ pub fn settings(layers: &Layers) -> Vec<EffectiveSetting> {
             value: layers.get(key).map(|raw| match shown {
                 Shown::Whole => one_line(&raw.text),
                 Shown::Secret => without_password(&raw.text),
+                Shown::Never => REDACTED.to_owned(),
             }),
             origin: layers.origin(key),
         })
         .collect();
+    let (properties, origin) = layers.kafka_properties();
+    for (name, value) in properties {
+        let value = if kafka::is_secret(name) { REDACTED.to_owned() } else { one_line(&value.to_string()) };
+        settings.push(EffectiveSetting {
+            key: format!("kafka.properties.{}", one_line(name)),
+            value: Some(value),
+            origin: origin.clone(),
+        });
+    }
     let (msps, origin) = layers.msps();
     for (index, table) in msps.iter().enumerate() {
         for (field, value) in table {

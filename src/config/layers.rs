@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::{ConfigError, Origin};
+use super::kafka;
 
 /// The commented default file.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -16,8 +17,9 @@ const CONFIG_VARIABLE: &str = "TENURE_CONFIG";
 /// The standard name of a collector's address, and the setting that it stands for.
 const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const OTLP_ENDPOINT: &str = "otlp_endpoint";
-/// The list of MSPs, the one setting that only files hold.
+/// The list of MSPs, and librdkafka's properties: what only files hold.
 const MSP: &str = "msp";
+const KAFKA: &str = "kafka";
 
 /// Whether a setting's value may be shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,10 +28,12 @@ pub enum Shown {
     Whole,
     /// It may hold a password: only with the password taken out, and never when it is malformed.
     Secret,
+    /// It is a password.
+    Never,
 }
 
-/// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 27] = [
+/// Every setting but the `[[msp]]` list and `[kafka.properties]`, in the order of the default file.
+pub const SETTINGS: &[(&str, Shown)] = &[
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
     ("metrics_listen", Shown::Whole),
@@ -54,7 +58,20 @@ pub const SETTINGS: [(&str, Shown); 27] = [
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
     ("drain_seconds", Shown::Whole),
+    ("cell", Shown::Whole),
+    ("public_url", Shown::Whole),
     ("kafka_brokers", Shown::Whole),
+    ("kafka_topic", Shown::Whole),
+    ("kafka_progress_topic", Shown::Whole),
+    ("kafka_partitions", Shown::Whole),
+    ("kafka_replication", Shown::Whole),
+    ("kafka_min_insync_replicas", Shown::Whole),
+    ("kafka_retention_ms", Shown::Whole),
+    ("kafka_security_protocol", Shown::Whole),
+    ("kafka_sasl_mechanism", Shown::Whole),
+    ("kafka_sasl_username", Shown::Whole),
+    ("kafka_sasl_password", Shown::Never),
+    ("kafka_ssl_ca", Shown::Whole),
     ("dns_server", Shown::Whole),
     ("smtp_url", Shown::Secret),
 ];
@@ -71,6 +88,8 @@ pub struct Layers {
     values: BTreeMap<&'static str, Raw>,
     msps: Vec<Table>,
     msps_origin: Origin,
+    kafka_properties: Table,
+    kafka_origin: Origin,
 }
 
 impl Layers {
@@ -79,7 +98,13 @@ impl Layers {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut layers = Self { values: BTreeMap::new(), msps: Vec::new(), msps_origin: Origin::Default };
+        let mut layers = Self {
+            values: BTreeMap::new(),
+            msps: Vec::new(),
+            msps_origin: Origin::Default,
+            kafka_properties: Table::new(),
+            kafka_origin: Origin::Default,
+        };
         layers.add_file(DEFAULT_FILE, &Origin::Default)?;
         if let Some(path) = file {
             let origin = Origin::File(path.to_owned());
@@ -115,6 +140,11 @@ impl Layers {
                 self.msps_origin = origin.clone();
                 continue;
             }
+            if key == KAFKA {
+                self.kafka_properties = kafka::table(value, origin)?;
+                self.kafka_origin = origin.clone();
+                continue;
+            }
             let (key, shown) = setting(&key).ok_or_else(|| unknown(&key, origin.clone()))?;
             let text = match value {
                 Value::String(text) => text,
@@ -124,7 +154,7 @@ impl Layers {
                 other @ (Value::Datetime(_) | Value::Array(_) | Value::Table(_)) => {
                     let value = match shown {
                         Shown::Whole => one_line(&other.to_string()),
-                        Shown::Secret => REDACTED.to_owned(),
+                        Shown::Secret | Shown::Never => REDACTED.to_owned(),
                     };
                     let allowed = "a string, a number or a boolean".to_owned();
                     return Err(ConfigError::Invalid { key: key.to_owned(), value, origin: origin.clone(), allowed });
@@ -141,7 +171,7 @@ impl Layers {
         }
         let origin = Origin::Environment(name.to_owned());
         let lower = name.trim_start_matches(ENVIRONMENT_PREFIX).to_ascii_lowercase();
-        if let Some((key, Shown::Secret)) = lower.strip_suffix("_file").and_then(setting) {
+        if let Some((key, Shown::Secret | Shown::Never)) = lower.strip_suffix("_file").and_then(setting) {
             if value.is_empty() {
                 return Ok(());
             }
@@ -179,6 +209,11 @@ impl Layers {
         (&self.msps, &self.msps_origin)
     }
 
+    /// librdkafka's own properties and where they stand.
+    pub fn kafka_properties(&self) -> (&Table, &Origin) {
+        (&self.kafka_properties, &self.kafka_origin)
+    }
+
     /// A setting that must have a value: every one that the default file sets.
     pub fn required<T>(
         &self,
@@ -201,7 +236,7 @@ impl Layers {
             key: key.to_owned(),
             value: match setting(key) {
                 Some((_, Shown::Whole)) => one_line(&format!("{:?}", raw.text)),
-                Some((_, Shown::Secret)) | None => REDACTED.to_owned(),
+                Some((_, Shown::Secret | Shown::Never)) | None => REDACTED.to_owned(),
             },
             origin: raw.origin.clone(),
             allowed: allowed.to_owned(),

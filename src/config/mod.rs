@@ -5,6 +5,7 @@
 mod duration;
 mod effective;
 mod error;
+mod kafka;
 mod layers;
 mod msp;
 mod values;
@@ -20,6 +21,7 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use tenure_aggregates::values::Retention;
 use tenure_event_log::{Clock, EngineConfig};
+use tenure_projections::export::ExportSettings;
 
 pub use duration::parse as parse_duration;
 pub use effective::EffectiveSetting;
@@ -126,8 +128,8 @@ pub struct Config {
     pub shutdown: Duration,
     /// How much of it the service goes on serving while `/health/ready` says that it will not for long.
     pub drain: Duration,
-    /// Kafka's bootstrap brokers, `host:port`. Nothing reads them yet.
-    pub kafka_brokers: Vec<String>,
+    /// Where billing events are exported to, if anywhere.
+    pub export: Option<ExportSettings>,
     /// The DNS server for domain proofs. Nothing reads it yet.
     pub dns_server: Option<SocketAddr>,
     /// The mail server. Nothing reads it yet.
@@ -173,9 +175,7 @@ impl Config {
             view_wait: Duration::from_millis(values::number(&layers, "view_wait_ms", 0..=60_000)?),
             shutdown: Duration::from_secs(values::number(&layers, "shutdown_seconds", 0..=600)?),
             drain: Duration::from_secs(values::number(&layers, "drain_seconds", 0..=300)?),
-            kafka_brokers: layers
-                .optional("kafka_brokers", "HOST:PORT, several separated by commas", values::brokers)?
-                .unwrap_or_default(),
+            export: kafka::export(&layers, mode)?,
             dns_server: layers.optional(
                 "dns_server",
                 "an IP address and a port such as 127.0.0.1:53",

@@ -55,16 +55,6 @@ where
     layers.required(key, &allowed, |text| text.parse().ok().filter(|number| range.contains(number)))
 }
 
-pub fn brokers(text: &str) -> Option<Vec<String>> {
-    text.split(',').map(str::trim).map(|broker| host_and_port(broker).then(|| broker.to_owned())).collect()
-}
-
-fn host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
-}
-
 pub fn smtp(text: &str) -> Option<SecretString> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "smtp" | "smtps") && url.has_host()).then(|| SecretString::from(text))

@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, Responder};
 use serde::Serialize;
 use tenure_event_log::Position;
 use tenure_projections::ProjectionState;
+use tenure_projections::export::{ExportState, ExportStatus};
 
 use crate::app::App;
 use crate::native::{at, reading};
@@ -34,6 +35,25 @@ pub struct Readiness {
     pub gate: GateHealth,
     /// One entry per projection.
     pub projections: Vec<ProjectionHealth>,
+    /// The billing export, where brokers are configured. It turns no client away: the instance is ready without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<ExportHealth>,
+}
+
+/// How the billing export does.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportHealth {
+    /// `exporting`, `standby` (another instance exports), `connecting` or `stopped` (an operator has to decide).
+    pub state: &'static str,
+    /// The last position whose billing event is exported, as far as this instance knows.
+    pub position: u64,
+    /// Events of the log that are yet to be looked at; only the instance that exports knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_events: Option<u64>,
+    /// What is wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How the log does.
@@ -139,7 +159,8 @@ pub async fn readiness(app: &App) -> Readiness {
         .chain(of_projections)
         .collect();
     let version = env!("CARGO_PKG_VERSION");
-    Readiness { ready: reasons.is_empty(), reasons, version, log, gate, projections }
+    let export = app.export.as_ref().map(|export| exporting(export.status(), log.head));
+    Readiness { ready: reasons.is_empty(), reasons, version, log, gate, projections, export }
 }
 
 async fn log(app: &App) -> LogHealth {
@@ -150,6 +171,16 @@ async fn log(app: &App) -> LogHealth {
     };
     let failure = app.log.writer_stats().and_then(tenure_event_log::WriterStats::recent_failure);
     LogHealth { head, reason, writer_reason: failure.map(|failure| reasons::failing_writer(&failure)) }
+}
+
+fn exporting(status: ExportStatus, head: Option<u64>) -> ExportHealth {
+    let knows = status.state != ExportState::Standby;
+    ExportHealth {
+        state: status.state.as_str(),
+        position: status.exported.get(),
+        lag_events: head.filter(|_| knows).map(|head| head.saturating_sub(status.passed.get())),
+        reason: status.reason,
+    }
 }
 
 fn projections(app: &App) -> Vec<ProjectionHealth> {

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, MetricEnc
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tenure_event_log::{Distribution, Position};
+use tenure_projections::export::{ExportState, ExportStatus};
 use tenure_projections::{ProjectionState, ProjectionStatus};
 
 use super::process::Process;
@@ -43,6 +44,9 @@ impl Collector for Page {
         requests(app, &mut encoder)?;
         log(app, &mut encoder)?;
         derived(app, &mut encoder)?;
+        if let Some(export) = &app.export {
+            exported(app, &export.status(), &mut encoder)?;
+        }
         process(&mut encoder)
     }
 }
@@ -134,6 +138,27 @@ fn derived(app: &App, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     each("tenure_projection_lag_events", help, &|projection| behind(projection.position))?;
     let help = "1 while something stops the projection";
     each("tenure_projection_stopped", help, &|projection| u64::from(projection.problem.is_some()))
+}
+
+/// The billing export.
+fn exported(app: &App, status: &ExportStatus, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "1 for what the billing export does";
+    let mut states = encoder.encode_descriptor("tenure_export_state", help, None, MetricType::Gauge)?;
+    for state in ExportState::ALL {
+        states.encode_family(&[("state", state.as_str())])?.encode_gauge(&u64::from(status.state == state))?;
+    }
+    let head = app.log.local_head().borrow().max(app.views.position()).get();
+    let help = "The last position whose billing event is exported";
+    gauge(encoder, "tenure_export_position", help, &status.exported.get())?;
+    if status.state != ExportState::Standby {
+        let help = "Events of the log that the export is yet to look at";
+        gauge(encoder, "tenure_export_lag_events", help, &head.saturating_sub(status.passed.get()))?;
+    }
+    let mut counter =
+        |name, help, count| counted(&mut encoder.encode_descriptor(name, help, None, MetricType::Counter)?, count);
+    counter("tenure_export_events", "Billing events that this instance exported", status.events)?;
+    counter("tenure_export_transactions", "Transactions that this instance committed", status.transactions)?;
+    counter("tenure_export_failures", "Transactions and connections that failed and were tried again", status.failures)
 }
 
 fn process(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -96,6 +96,10 @@ impl Postgres {
         Ok(Position::new(position.unsigned_abs()))
     }
 
+    pub async fn log_id(&self) -> Result<Uuid, EngineError> {
+        read!(self, sqlx::query_scalar("select log_id from log_meta").fetch_one(&self.pool))
+    }
+
     /// Sessions of other databases don't count: their snapshots keep no row of this one. A standby's does.
     pub async fn oldest_snapshot_age(&self) -> Result<u64, EngineError> {
         const AGE: &str = "

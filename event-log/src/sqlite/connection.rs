@@ -26,7 +26,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than there are distinct statements, so that none is ever prepared twice.
 const STATEMENTS: usize = 64;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/log/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/log/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/log/0002_log_id.sql"),
+];
 
 /// The only connection that writes or checkpoints, with the lock that makes it the only one.
 pub(super) struct Writer {

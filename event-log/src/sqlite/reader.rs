@@ -66,6 +66,11 @@ pub(super) fn head(connection: &Connection) -> Result<Position, EngineError> {
     Ok(Position::new(position))
 }
 
+pub(super) fn log_id(connection: &Connection) -> Result<Uuid, EngineError> {
+    let text: String = connection.query_row("SELECT log_id FROM log_head", [], |row| row.get(0))?;
+    text.parse().map_err(|_| EngineError::Corrupt(format!("the log's id {text:?} is no uuid")))
+}
+
 pub(super) fn fingerprint(connection: &Connection) -> Result<Option<String>, EngineError> {
     Ok(connection.query_row("SELECT master_key_fingerprint FROM log_head", [], |row| row.get(0))?)
 }

@@ -15,6 +15,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Column as _, Connection as _, Executor, PgConnection, PgPool, Row, TypeInfo};
 use tenure_event_log::{PostgresServers, ServerWatch};
+use uuid::Uuid;
 
 use super::{Cell, Cells, Change, StoreError, Table};
 use crate::generation::Checkpoint;
@@ -27,6 +28,16 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for longer is asked whether it still lives; a busy one need not be.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
+
+const TAKE_LEASE: &str = "
+    insert into views.leases as held (name, holder, generation, until)
+    values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+    on conflict (name) do update set
+        holder = excluded.holder,
+        generation = held.generation + case when held.holder = excluded.holder then 0 else 1 end,
+        until = excluded.until
+    where held.holder = excluded.holder or held.until <= clock_timestamp()
+    returning generation";
 
 type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 type Answer = Result<Result<Vec<PgRow>, sqlx::Error>, tokio::time::error::Elapsed>;
@@ -216,6 +227,21 @@ impl Session {
     pub async fn query(&mut self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
         let sql = qualify(sql);
         self.run(bind(&sql, params)).await?.iter().map(cells).collect()
+    }
+
+    pub async fn take_lease(&mut self, name: &str, holder: Uuid, time: Duration) -> Result<Option<u64>, StoreError> {
+        // Forgotten in a crash of the server, it ends early: whatever hangs on it has a second lock.
+        let rows =
+            self.run(sqlx::query(TAKE_LEASE).bind(name).bind(holder.to_string()).bind(time.as_secs_f64())).await?;
+        Ok(match rows.first().map(cells).transpose()?.as_deref() {
+            Some([Cell::Integer(generation)]) => u64::try_from(*generation).ok(),
+            _ => None,
+        })
+    }
+
+    pub async fn release_lease(&mut self, name: &str, holder: Uuid) -> Result<(), StoreError> {
+        const RELEASE: &str = "update views.leases set until = clock_timestamp() where name = $1 and holder = $2";
+        self.run(sqlx::query(RELEASE).bind(name).bind(holder.to_string())).await.map(drop)
     }
 
     pub async fn commit(&mut self) -> Result<(), StoreError> {

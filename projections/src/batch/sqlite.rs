@@ -21,6 +21,11 @@ use crate::generation::{Checkpoint, live_checkpoints};
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
 
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/views/0001_views.sql"),
+    include_str!("../../../migrations/sqlite/views/0002_exports.sql"),
+];
+
 /// The views' database: one writing thread and a few that read.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
@@ -152,8 +157,7 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.pragma_update(None, "cache_size", -64_000)?;
     connection.set_prepared_statement_cache_capacity(256);
-    let schema = include_str!("../../../migrations/sqlite/views/0001_views.sql");
-    Migrations::new(vec![M::up(schema)]).to_latest(&mut connection)?;
+    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection)?;
     Ok(connection)
 }
 

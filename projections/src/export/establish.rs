@@ -1,0 +1,216 @@
+//! Before the first event of a producer: topics, progress, and whether everything agrees; if not, the wait for an operator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_event_log::Position;
+use tokio::runtime::Handle;
+
+use super::connection::{Admin, Connection, Consumer};
+use super::ledger::{self, Order};
+use super::pages::{self, Anchor};
+use super::progress::{self, Progress};
+use super::rescan;
+use super::settings::ExportSettings;
+use super::status::ExportState;
+use super::topics::{self, Topic, Wanted};
+use super::transaction::Transactions;
+use super::verdict::{Doubt, Evidence, weigh};
+use super::worker::{Trouble, Worker, blocking};
+
+/// How often a stopped export looks for orders.
+const ORDERS_EVERY: Duration = Duration::from_secs(1);
+
+/// What asks the brokers. Clones share it.
+#[derive(Clone)]
+pub(super) struct Clients {
+    admin: Arc<Admin>,
+    consumer: Arc<Consumer>,
+}
+
+impl Clients {
+    pub fn open(settings: &ExportSettings, connection: &Connection) -> Result<Self, Trouble> {
+        let admin = connection.admin(&settings.admin()).map_err(Trouble::retry)?;
+        let consumer = connection.consumer(&settings.consumer()).map_err(Trouble::retry)?;
+        Ok(Self { admin: Arc::new(admin), consumer: Arc::new(consumer) })
+    }
+
+    async fn describe(&self, name: &str) -> Result<Option<Topic>, Trouble> {
+        let (clients, name) = (self.clone(), name.to_owned());
+        let described = move || Handle::current().block_on(topics::describe(&clients.admin, &clients.consumer, &name));
+        blocking(described).await?.map_err(Trouble::retry)
+    }
+
+    async fn create(
+        &self,
+        settings: &Arc<ExportSettings>,
+        of: fn(&ExportSettings) -> Wanted<'_>,
+    ) -> Result<(), Trouble> {
+        let (clients, settings) = (self.clone(), Arc::clone(settings));
+        let created =
+            move || Handle::current().block_on(topics::create(&clients.admin, &clients.consumer, &of(&settings)));
+        blocking(created).await?.map_err(Trouble::retry)
+    }
+}
+
+impl Worker {
+    /// Where to go on, with both topics as they should be.
+    pub(super) async fn establish(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+    ) -> Result<Progress, Trouble> {
+        let evidence = self.gather(clients).await?;
+        match weigh(&evidence, &self.settings.topic) {
+            Ok(progress) => {
+                self.ignore_order().await?;
+                self.prepare_topics(clients, &evidence).await?;
+                Ok(progress.unwrap_or_else(|| self.place(Position::START, None)))
+            }
+            Err(doubt) => self.wait_for_order(clients, transactions, &doubt).await,
+        }
+    }
+
+    async fn gather(&self, clients: &Clients) -> Result<Evidence, Trouble> {
+        let settings = Arc::clone(&self.settings);
+        let billing_topic = clients.describe(&settings.topic).await?;
+        let progress = if clients.describe(&settings.progress_topic).await?.is_some() {
+            let consumer = Arc::clone(&clients.consumer);
+            let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
+            blocking(read).await?.map_err(Trouble::retry)?
+        } else {
+            None
+        };
+        let copy = self.ledger().await?.copy;
+        let position = progress.as_ref().map(Progress::position).unwrap_or_default();
+        let event_there = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        // Read last: it only grows, and the event just read stands before it.
+        let head = self.views.log().head().await.map_err(Trouble::retry)?;
+        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, copy, billing_topic })
+    }
+
+    /// Makes what is missing; refuses what contradicts the settings.
+    async fn prepare_topics(&self, clients: &Clients, evidence: &Evidence) -> Result<(), Trouble> {
+        let settings = &self.settings;
+        if evidence.billing_topic.is_none() {
+            clients.create(settings, ExportSettings::billing_topic).await?;
+        }
+        if clients.describe(&settings.progress_topic).await?.is_none() {
+            clients.create(settings, ExportSettings::progress_topic).await?;
+        }
+        for wanted in [settings.billing_topic(), settings.progress_topic()] {
+            let topic = clients.describe(wanted.name).await?;
+            let topic = topic.ok_or_else(|| Trouble::Retry(format!("topic {} is not there yet", wanted.name)))?;
+            if let Some(contradiction) = wanted.contradiction(&topic) {
+                return Err(Trouble::Refused(contradiction));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stands still until an operator says where to go on, and writes that down in Kafka first.
+    async fn wait_for_order(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+        doubt: &Doubt,
+    ) -> Result<Progress, Trouble> {
+        const ADVICE: &str = "find out what happened, then run `tenure billing resume --rescan` (go on after the last event \
+                              in the topic) or `tenure billing resume --from POSITION`; see the runbook";
+        let mut reason = format!("{doubt}: {ADVICE}");
+        loop {
+            self.board.state(ExportState::Stopped, Some(reason.clone()));
+            self.pause(ORDERS_EVERY).await?;
+            let Some(order) = self.ledger().await?.order else { continue };
+            match self.carry_out(clients, transactions, order).await? {
+                Ok(progress) => {
+                    tracing::warn!(%order, position = progress.position, "the billing export goes on as ordered");
+                    return Ok(progress);
+                }
+                Err(refusal) => reason = format!("{doubt}: {ADVICE} (the order \"{order}\" is refused: {refusal})"),
+            }
+        }
+    }
+
+    /// The inner error says why the order can't be what was meant.
+    async fn carry_out(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+        order: Order,
+    ) -> Result<Result<Progress, String>, Trouble> {
+        let evidence = self.gather(clients).await?;
+        let anchor = match order {
+            Order::From(position) => Ok(position),
+            Order::Rescan => self.rescan(clients, &evidence).await?,
+        };
+        let place = match anchor {
+            Ok(position) if position > evidence.head => Err(format!("the log ends at {}", evidence.head)),
+            Ok(position) => Ok(position),
+            Err(refusal) => Err(refusal),
+        };
+        let position = match place {
+            Ok(position) => position,
+            Err(refusal) => {
+                self.settle(order).await?;
+                return Ok(Err(refusal));
+            }
+        };
+        self.prepare_topics(clients, &evidence).await?;
+        let event_id = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        let progress = self.place(position, event_id);
+        self.commit(transactions, Vec::new(), progress.clone()).await?;
+        self.remember(&progress).await;
+        self.settle(order).await?;
+        Ok(Ok(progress))
+    }
+
+    async fn rescan(&self, clients: &Clients, evidence: &Evidence) -> Result<Result<Position, String>, Trouble> {
+        let Some(topic) = &evidence.billing_topic else { return Ok(Err("there is no billing topic".to_owned())) };
+        let (consumer, settings, wanted) = (Arc::clone(&clients.consumer), Arc::clone(&self.settings), self.wanted());
+        let partitions = topic.partitions;
+        let look = move || rescan::last_exported(&consumer, &settings.topic, partitions, &settings.source(), wanted);
+        let Some(Anchor { position, event_id }) = blocking(look).await?.map_err(Trouble::retry)? else {
+            return Ok(Err("the billing topic has no event of this cell; --from 0 exports everything".to_owned()));
+        };
+        let there = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        Ok(if there == Some(event_id) {
+            Ok(position)
+        } else {
+            Err(format!("the log's event at position {position} is not the one in the topic; --from says what counts"))
+        })
+    }
+
+    /// A place in the current topic, where nothing is exported to it yet.
+    fn place(&self, position: Position, event_id: Option<uuid::Uuid>) -> Progress {
+        Progress {
+            log_id: self.views.log().id(),
+            position: position.get(),
+            event_id,
+            since: position.get(),
+            topic: self.settings.topic.clone(),
+            partitions: self.settings.partitions,
+        }
+    }
+
+    /// An order for an export that stands still is not for one that runs, and must not wait for its next stop.
+    async fn ignore_order(&self) -> Result<(), Trouble> {
+        if let Some(order) = self.ledger().await?.order {
+            tracing::warn!(%order, "the billing export was told to resume, but nothing stops it: ignored");
+            self.settle(order).await?;
+        }
+        Ok(())
+    }
+
+    async fn ledger(&self) -> Result<ledger::Page, Trouble> {
+        let mut session = self.ledger.lock().await;
+        let session = session.open(self.views.store()).await.map_err(Trouble::retry)?;
+        ledger::read(session).await.map_err(Trouble::retry)
+    }
+
+    async fn settle(&self, order: Order) -> Result<(), Trouble> {
+        let mut session = self.ledger.lock().await;
+        let session = session.open(self.views.store()).await.map_err(Trouble::retry)?;
+        ledger::settle(session, order).await.map_err(Trouble::retry)
+    }
+}

@@ -1,0 +1,90 @@
+//! The billing export: every billing event of the log to Kafka, in order, exactly once for consumers that read what is
+//! committed.
+//!
+//! One instance exports at a time ([`lease`]). It sends events and a record of its progress in one Kafka transaction
+//! ([`transaction`]); where it goes on after a start, a crash or a failure is what the last such record says, weighed
+//! against the log ([`verdict`]). Nothing else is trusted: the database only keeps a copy of the progress, to notice when
+//! Kafka has lost some.
+//!
+//! Events come from the billing view, which holds those of one generation in the log's order, and shows a batch as a whole
+//! or not at all. While the export runs, each page it reads begins with the event that it exported last: a log that was cut
+//! behind its back does not go unnoticed.
+
+mod connection;
+mod establish;
+mod lease;
+mod ledger;
+mod pages;
+mod progress;
+mod record;
+mod rescan;
+mod settings;
+mod status;
+mod topics;
+mod transaction;
+mod verdict;
+mod worker;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use ledger::Order;
+pub use progress::Progress;
+pub use settings::{ExportSettings, Observer, Security, Step};
+pub use status::{ExportState, ExportStatus};
+pub use verdict::Doubt;
+
+use crate::{QueryError, Views};
+use status::Board;
+use worker::Worker;
+
+/// A running export. It goes on until [`Export::shutdown`].
+pub struct Export {
+    board: Arc<Board>,
+    stop: watch::Sender<bool>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Export {
+    /// Starts exporting, in a task of its own, as soon as no other instance does and the brokers answer.
+    #[must_use]
+    pub fn start(settings: ExportSettings, views: &Views) -> Self {
+        let board = Arc::new(Board::new());
+        let stop = watch::Sender::new(false);
+        let worker = Worker::new(settings, views.clone(), Arc::clone(&board), stop.subscribe());
+        Self { board, stop, worker: Mutex::new(Some(tokio::spawn(worker.run()))) }
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn status(&self) -> ExportStatus {
+        self.board.read()
+    }
+
+    /// Stops: a transaction that is not committed yet is aborted, and another instance may go on at once.
+    pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(worker) = worker
+            && let Err(error) = worker.await
+        {
+            tracing::error!(%error, "the billing export panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Export").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// Tells a stopped export where to go on. Carried out by whichever instance exports, within seconds.
+///
+/// # Errors
+/// [`QueryError`] when the database can't be written.
+pub async fn order(views: &Views, order: Order) -> Result<(), QueryError> {
+    ledger::leave(views.store(), order).await
+}

@@ -1,0 +1,108 @@
+//! How far the export has got, as the progress topic says: the last record of this cell there counts, nothing else.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+use tenure_event_log::Position;
+use uuid::Uuid;
+
+use super::connection::Consumer;
+
+/// How far from the end the first look begins.
+const FIRST_WINDOW: i64 = 64;
+/// How long a look may take; transactions left open by a killed producer end before.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Up to where everything is exported. The value of a progress record, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// The log that was exported.
+    pub log_id: Uuid,
+    /// The last position of that log whose billing event, if it was one, is in the topic.
+    pub position: u64,
+    /// The id of the event at that position; `None` at position 0.
+    pub event_id: Option<Uuid>,
+    /// Where the export to this topic began; higher than 0 after somebody said so.
+    pub since: u64,
+    /// The billing topic.
+    pub topic: String,
+    /// How many partitions it had.
+    pub partitions: i32,
+}
+
+impl Progress {
+    /// The position.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        Position::new(self.position)
+    }
+}
+
+/// Why there is no telling how far the export has got.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProgressError {
+    #[error("the progress topic can't be read")]
+    Unavailable(#[from] KafkaError),
+    #[error("the end of the progress topic was not reached within {} seconds", READ_WITHIN.as_secs())]
+    Late,
+    #[error("the last progress record, at offset {offset}, is no progress record")]
+    Malformed {
+        offset: i64,
+        #[source]
+        error: serde_json::Error,
+    },
+}
+
+/// The last committed record with this key. Blocks.
+///
+/// Markers of transactions take offsets too and are never handed over, so the end is where the consumer says that it is:
+/// who counts up to the high watermark waits for ever.
+pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option<Progress>, ProgressError> {
+    let until = Instant::now() + READ_WITHIN;
+    let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWERS_WITHIN)?;
+    let mut window = FIRST_WINDOW;
+    loop {
+        let from = high.saturating_sub(window).max(low);
+        let found = last_since(consumer, topic, key, from, until)?;
+        if found.is_some() || from <= low {
+            return Ok(found);
+        }
+        window = window.saturating_mul(2);
+    }
+}
+
+fn last_since(
+    consumer: &Consumer,
+    topic: &str,
+    key: &str,
+    from: i64,
+    until: Instant,
+) -> Result<Option<Progress>, ProgressError> {
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Offset(from))?;
+    consumer.assign(&assignment)?;
+    let mut last = None;
+    loop {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) if message.key() == Some(key.as_bytes()) => {
+                let offset = message.offset();
+                let progress = serde_json::from_slice(message.payload().unwrap_or_default())
+                    .map_err(|error| ProgressError::Malformed { offset, error })?;
+                last = Some(progress);
+            }
+            // Another cell's.
+            Some(Ok(_)) | None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            Some(Err(error)) => return Err(error.into()),
+        }
+        if Instant::now() > until {
+            return Err(ProgressError::Late);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The cell's one transactional producer. Everything here blocks, and runs on threads where that is allowed.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer as _};
+
+use super::connection::{Connection, Producer};
+use super::progress::Progress;
+use super::record::Record;
+use super::settings::{ExportSettings, Step};
+
+/// How long one call waits before it looks whether it should go on waiting.
+const CALL: Duration = Duration::from_secs(2);
+/// How long the brokers may take over one transaction; longer than its own time limit, after which they abort it.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
+/// How long the wait for outstanding records sleeps: librdkafka's own flush sleeps 100 ms at a time.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How a transaction did not come about. Whatever it was, the position in memory is void: only the progress topic knows.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// It is aborted, and the producer may begin another one.
+    #[error("the transaction was aborted: {0}")]
+    Aborted(String),
+    /// The producer can't be used any more.
+    #[error("the producer failed: {0}")]
+    Fatal(String),
+    /// Another producer with the same transactional id took its place.
+    #[error("another exporter of this cell took over")]
+    Fenced,
+    /// Nobody wants it any more: the lease is lost, or the service stops.
+    #[error("the export was stopped")]
+    GivenUp,
+}
+
+/// A producer that has fenced its predecessors.
+pub(super) struct Transactions {
+    producer: Producer,
+    settings: ExportSettings,
+}
+
+impl Transactions {
+    /// Makes the producer, ends what a predecessor left open, and keeps it from ever committing. Blocks until the brokers
+    /// answer or `wanted` says no; `report` is told what is wrong meanwhile.
+    pub fn open(
+        settings: &ExportSettings,
+        connection: &Connection,
+        wanted: impl Fn() -> bool,
+        report: impl Fn(String),
+    ) -> Result<Self, Failure> {
+        let fatal = |error: KafkaError| Failure::Fatal(error.to_string());
+        let producer = connection.producer(&settings.transactional_producer()).map_err(fatal)?;
+        loop {
+            if !wanted() {
+                return Err(Failure::GivenUp);
+            }
+            match producer.init_transactions(CALL) {
+                Ok(()) => return Ok(Self { producer, settings: settings.clone() }),
+                Err(error) if is_retriable(&error) => {
+                    producer.poll(Duration::ZERO);
+                    report(connection.take_trouble().unwrap_or_else(|| error.to_string()));
+                }
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+    }
+
+    /// Commits records and progress together, or neither.
+    pub fn commit(&self, records: Vec<Record>, progress: &Progress, wanted: impl Fn() -> bool) -> Result<(), Failure> {
+        self.settings.observe(Step::BeforeSend);
+        self.producer.begin_transaction().map_err(|error| failure(&error))?;
+        match self.fill(records, progress, &wanted).and_then(|()| self.finish(&wanted)) {
+            Ok(()) => {
+                self.settings.observe(Step::AfterCommit);
+                Ok(())
+            }
+            Err(Failure::Aborted(reason)) => {
+                self.abort(GIVEN_UP_AFTER)?;
+                Err(Failure::Aborted(reason))
+            }
+            // Left open, it would hold up every consumer until the brokers end it.
+            Err(Failure::GivenUp) => {
+                self.abort(CALL)?;
+                Err(Failure::GivenUp)
+            }
+            Err(failure @ (Failure::Fatal(_) | Failure::Fenced)) => Err(failure),
+        }
+    }
+
+    fn fill(&self, records: Vec<Record>, progress: &Progress, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        for Record { key, payload, headers } in records {
+            let record = BaseRecord::to(&self.settings.topic).key(&key).payload(&payload).headers(headers);
+            self.send(record, wanted)?;
+        }
+        self.settle(wanted)?;
+        self.settings.observe(Step::AfterSend);
+        let key = self.settings.transactional_id();
+        let value = serde_json::to_vec(progress).map_err(|error| Failure::Fatal(error.to_string()))?;
+        self.send(BaseRecord::to(&self.settings.progress_topic).partition(0).key(&key).payload(&value), wanted)?;
+        self.settle(wanted)?;
+        self.settings.observe(Step::BeforeCommit);
+        if wanted() { Ok(()) } else { Err(Failure::GivenUp) }
+    }
+
+    /// Hands a record over, waiting while the queue is full.
+    fn send(&self, record: BaseRecord<'_, String, Vec<u8>>, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        let mut record = record;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) if wanted() => {
+                    record = rejected;
+                    self.producer.poll(PAUSE);
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Failure::GivenUp),
+                Err((error, _)) => return Err(self.judged(&error)),
+            }
+        }
+    }
+
+    /// Waits until the brokers have every record. One that they refuse shows itself at the commit.
+    fn settle(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        while self.producer.in_flight_count() > 0 {
+            if !wanted() {
+                return Err(Failure::GivenUp);
+            }
+            self.producer.poll(PAUSE);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        let until = Instant::now() + GIVEN_UP_AFTER;
+        loop {
+            match self.producer.commit_transaction(CALL) {
+                Ok(()) => return Ok(()),
+                // Whether it is committed nobody knows yet; the same call again finds out.
+                Err(error) if is_retriable(&error) && Instant::now() < until && wanted() => {}
+                Err(error) if is_retriable(&error) => return Err(Failure::Fatal(error.to_string())),
+                Err(error) => return Err(self.judged(&error)),
+            }
+        }
+    }
+
+    /// Ends the transaction without it ever having been; fails if the brokers don't say so in time.
+    fn abort(&self, limit: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + limit;
+        loop {
+            match self.producer.abort_transaction(CALL) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_retriable(&error) && Instant::now() < until => self.producer.poll(Duration::ZERO),
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+    }
+
+    /// What an error inside a transaction means; `Aborted` for one that an abort cures.
+    fn judged(&self, error: &KafkaError) -> Failure {
+        // The first failure of a fenced producer is often a record that was not delivered: the client itself knows better.
+        if let Some((code, reason)) = self.producer.client().fatal_error() {
+            return fatal(code, reason);
+        }
+        match error {
+            KafkaError::Transaction(inner) if inner.txn_requires_abort() => Failure::Aborted(inner.string()),
+            KafkaError::MessageProduction(_) | KafkaError::Flush(_) => Failure::Aborted(error.to_string()),
+            _ => failure(error),
+        }
+    }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.is_retriable(),
+        KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
+        _ => false,
+    }
+}
+
+fn failure(error: &KafkaError) -> Failure {
+    match error {
+        KafkaError::Transaction(inner) => fatal(inner.code(), inner.string()),
+        other => Failure::Fatal(other.to_string()),
+    }
+}
+
+fn fatal(code: RDKafkaErrorCode, reason: String) -> Failure {
+    match code {
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch => {
+            Failure::Fenced
+        }
+        _ => Failure::Fatal(reason),
+    }
+}

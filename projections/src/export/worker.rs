@@ -1,0 +1,326 @@
+//! The loop: hold the lease, find the place, send page after page.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tenure_event_log::Position;
+use tokio::sync::{Mutex, watch};
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::establish::Clients;
+use super::lease::{Lease, Term};
+use super::ledger;
+use super::pages::{self, Anchor, Found};
+use super::progress::Progress;
+use super::record::{Envelope, Record};
+use super::settings::{ExportSettings, Step};
+use super::status::{Board, ExportState};
+use super::transaction::{Failure, Transactions};
+use crate::Views;
+use crate::batch::{Session, Store, StoreError};
+use crate::billing::BillingEvent;
+
+/// How often a waiting instance tries to get the lease, and a waiting worker looks whether it still has it.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long events are gathered for a transaction after the first one, when there is no lag.
+const GATHERED_FOR: Duration = Duration::from_millis(50);
+/// Events in a transaction: as many as the brokers take in well below the two seconds that none may last.
+const MOST: usize = 10_000;
+const FEWEST: usize = 100;
+const AT_FIRST: usize = 1_000;
+const TOO_LONG: Duration = Duration::from_millis(800);
+const QUICK: Duration = Duration::from_millis(300);
+/// Waits after failures.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why the worker begins again.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The service stops.
+    Stopping,
+    /// Another instance may export by now.
+    LeaseLost,
+    /// The position in memory is void, the producer is not.
+    Void(String),
+    /// Something has to be made anew, or waited for.
+    Retry(String),
+    /// The topics contradict the settings.
+    Refused(String),
+}
+
+impl Trouble {
+    pub fn retry(error: impl std::error::Error) -> Self {
+        Self::Retry(chain(&error))
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Aborted(_) => Self::Void(failure.to_string()),
+            Failure::Fatal(_) | Failure::Fenced => Self::Retry(failure.to_string()),
+            // Whoever wanted it to end knows why.
+            Failure::GivenUp => Self::LeaseLost,
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs what blocks where it may.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    tokio::task::spawn_blocking(work).await.map_err(Trouble::retry)
+}
+
+pub(super) struct Worker {
+    pub settings: Arc<ExportSettings>,
+    pub views: Views,
+    pub board: Arc<Board>,
+    stop: watch::Receiver<bool>,
+    envelope: Envelope,
+    /// This process.
+    holder: Uuid,
+    term: Option<Arc<Term>>,
+    pub ledger: Mutex<LedgerSession>,
+}
+
+/// The connection for the database's notes, made when it is first needed.
+#[derive(Default)]
+pub(super) struct LedgerSession(Option<Session>);
+
+impl LedgerSession {
+    pub async fn open(&mut self, store: &Store) -> Result<&mut Session, StoreError> {
+        if self.0.is_none() {
+            self.0 = Some(store.session().await?);
+        }
+        self.0.as_mut().ok_or_else(|| StoreError::unavailable(std::io::Error::other("no connection")))
+    }
+}
+
+impl Worker {
+    pub fn new(settings: ExportSettings, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
+        let envelope = Envelope::new(&settings);
+        let settings = Arc::new(settings);
+        Self { settings, views, board, stop, envelope, holder: Uuid::now_v7(), term: None, ledger: Mutex::default() }
+    }
+
+    pub async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        while !*self.stop.borrow() {
+            let began = Instant::now();
+            let (state, reason) = match Lease::take(self.views.store(), self.holder).await {
+                Ok(None) => {
+                    self.board.state(ExportState::Standby, None);
+                    self.wait(LOOK).await;
+                    continue;
+                }
+                Err(error) => (ExportState::Connecting, format!("the lease can't be taken: {}", chain(&error))),
+                Ok(Some(lease)) => {
+                    tracing::info!(generation = lease.generation, "this instance exports billing events");
+                    self.term = Some(lease.term());
+                    let trouble = self.export().await;
+                    self.term = None;
+                    lease.release().await;
+                    match trouble {
+                        Trouble::Stopping => break,
+                        Trouble::LeaseLost => (ExportState::Connecting, "the lease was lost".to_owned()),
+                        Trouble::Void(reason) | Trouble::Retry(reason) => (ExportState::Connecting, reason),
+                        Trouble::Refused(reason) => (ExportState::Stopped, reason),
+                    }
+                }
+            };
+            if *self.stop.borrow() {
+                break;
+            }
+            self.board.failed();
+            self.board.state(state, Some(reason));
+            // What went well for a while may be tried again at once.
+            pause = if began.elapsed() > LAST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+            self.wait(pause).await;
+        }
+    }
+
+    /// Exports until something is in the way.
+    async fn export(&self) -> Trouble {
+        let attempt = async {
+            let connection = Connection::default();
+            let clients = Clients::open(&self.settings, &connection)?;
+            let transactions = self.open(&connection).await?;
+            let trouble = self.export_with(&clients, &transactions).await;
+            // Closing them blocks for a moment.
+            blocking(move || drop((transactions, clients))).await?;
+            Ok(trouble)
+        };
+        attempt.await.unwrap_or_else(|trouble| trouble)
+    }
+
+    async fn export_with(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Trouble {
+        loop {
+            let followed = match self.establish(clients, transactions).await {
+                Ok(place) => self.follow(transactions, place).await,
+                Err(trouble) => Err(trouble),
+            };
+            match followed {
+                // The producer is good for another one.
+                Err(Trouble::Void(reason)) => {
+                    self.board.failed();
+                    self.board.state(ExportState::Connecting, Some(reason));
+                    if let Err(trouble) = self.pause(FIRST_PAUSE).await {
+                        return trouble;
+                    }
+                }
+                Err(trouble) => return trouble,
+                Ok(never) => match never {},
+            }
+        }
+    }
+
+    async fn open(&self, connection: &Connection) -> Result<Arc<Transactions>, Trouble> {
+        let (settings, connection) = (Arc::clone(&self.settings), connection.clone());
+        let (wanted, board) = (self.wanted(), Arc::clone(&self.board));
+        let report =
+            move |reason| board.state(ExportState::Connecting, Some(format!("the brokers don't answer: {reason}")));
+        let opened = blocking(move || Transactions::open(&settings, &connection, wanted, report)).await?;
+        Ok(Arc::new(opened?))
+    }
+
+    /// Sends what follows, for ever.
+    async fn follow(&self, transactions: &Arc<Transactions>, mut place: Progress) -> Result<Infallible, Trouble> {
+        self.board.stands_at(place.position());
+        self.board.state(ExportState::Exporting, None);
+        let mut limit = AT_FIRST;
+        let mut ahead: Option<Found> = None;
+        loop {
+            let found = match ahead.take() {
+                Some(found) => found,
+                None => self.page(&place, limit).await?,
+            };
+            let (events, passed) = match found {
+                Found::Events { events, passed } => (events, passed),
+                Found::Displaced => {
+                    self.displaced(&place).await?;
+                    continue;
+                }
+            };
+            let Some(last) = events.last() else {
+                self.board.passed(passed);
+                self.events_after(passed).await?;
+                // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
+                self.pause(GATHERED_FOR).await?;
+                continue;
+            };
+            let next = Progress { position: last.position.get(), event_id: Some(last.event_id), ..place.clone() };
+            let (count, is_full, began) = (events.len(), events.len() >= limit, Instant::now());
+            let sent = self.send(transactions, events, next.clone());
+            let sent = if is_full {
+                // The next page is read while the brokers take this one.
+                let (sent, page) = tokio::join!(sent, self.page(&next, limit));
+                ahead = page.ok();
+                sent
+            } else {
+                sent.await
+            };
+            sent?;
+            place = next;
+            self.board.committed(count, place.position());
+            self.settings.observe(Step::BeforeCopy);
+            self.remember(&place).await;
+            limit = match began.elapsed() {
+                long if long > TOO_LONG => (limit / 2).max(FEWEST),
+                quick if quick < QUICK && is_full => (limit * 2).min(MOST),
+                _ => limit,
+            };
+        }
+    }
+
+    async fn page(&self, place: &Progress, limit: usize) -> Result<Found, Trouble> {
+        let anchor = place.event_id.filter(|_| place.position > place.since);
+        let anchor = anchor.map(|event_id| Anchor { position: place.position(), event_id });
+        pages::after(&self.views, place.position(), anchor, limit).await.map_err(Trouble::retry)
+    }
+
+    /// The view lacks the event that was exported last: it is behind for a moment, or the log was cut.
+    async fn displaced(&self, place: &Progress) -> Result<(), Trouble> {
+        let there = pages::event_at(&self.views, place.position()).await.map_err(Trouble::retry)?;
+        if there != place.event_id {
+            return Err(Trouble::Void(format!("the event at position {} is not in the log any more", place.position)));
+        }
+        self.pause(FIRST_PAUSE).await
+    }
+
+    async fn send(
+        &self,
+        transactions: &Arc<Transactions>,
+        events: Vec<BillingEvent>,
+        progress: Progress,
+    ) -> Result<(), Trouble> {
+        let envelope = self.envelope.clone();
+        let records =
+            blocking(move || events.iter().map(|event| envelope.record(event)).collect::<Result<Vec<_>, _>>());
+        let records = records.await?.map_err(Trouble::retry)?;
+        self.commit(transactions, records, progress).await
+    }
+
+    pub(super) async fn commit(
+        &self,
+        transactions: &Arc<Transactions>,
+        records: Vec<Record>,
+        progress: Progress,
+    ) -> Result<(), Trouble> {
+        let (transactions, wanted) = (Arc::clone(transactions), self.wanted());
+        let committed = blocking(move || transactions.commit(records, &progress, wanted)).await?;
+        committed.map_err(|failure| if *self.stop.borrow() { Trouble::Stopping } else { failure.into() })
+    }
+
+    /// The copy is for comparison only: the export goes on without it.
+    pub(super) async fn remember(&self, progress: &Progress) {
+        let mut session = self.ledger.lock().await;
+        let written = async { ledger::remember(session.open(self.views.store()).await?, progress).await };
+        if let Err(error) = written.await {
+            tracing::debug!(%error, "the copy of the export's progress was not written");
+        }
+    }
+
+    /// Whether to go on, for threads that block.
+    pub(super) fn wanted(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (term, stop) = (self.term.clone(), self.stop.clone());
+        move || term.as_ref().is_some_and(|term| term.is_held()) && !*stop.borrow()
+    }
+
+    /// Waits for events, looking at the lease now and then.
+    async fn events_after(&self, passed: Position) -> Result<(), Trouble> {
+        loop {
+            tokio::select! {
+                () = self.views.billing_passed(passed) => return Ok(()),
+                waited = self.pause(LOOK) => waited?,
+            }
+        }
+    }
+
+    /// Waits, as long as it may export.
+    pub(super) async fn pause(&self, time: Duration) -> Result<(), Trouble> {
+        if self.wait(time).await {
+            return Err(Trouble::Stopping);
+        }
+        if self.term.as_ref().is_some_and(|term| term.is_held()) { Ok(()) } else { Err(Trouble::LeaseLost) }
+    }
+
+    /// Waits, unless the service stops; answers whether it does.
+    async fn wait(&self, time: Duration) -> bool {
+        let mut stop = self.stop.clone();
+        let stopped = tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await.is_ok();
+        stopped
+    }
+}

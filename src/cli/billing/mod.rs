@@ -1,0 +1,23 @@
+//! `tenure billing`.
+
+mod resume;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+
+/// What to do with billing events.
+#[derive(Subcommand)]
+pub enum Billing {
+    /// Tell a stopped export where to go on. `/health/ready` and the log say why it stopped.
+    Resume(resume::Resume),
+}
+
+impl Billing {
+    /// Runs the subcommand.
+    pub fn run(&self, config: &Config) -> anyhow::Result<()> {
+        match self {
+            Self::Resume(resume) => resume.run(config),
+        }
+    }
+}
