@@ -2,6 +2,7 @@
 //! AsyncAPI document of the Kafka topics. No token: they say nothing about anybody.
 
 use actix_web::http::header::{CacheControl, CacheDirective, ETag, EntityTag, Header, IfNoneMatch};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +10,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tenure_projections::billing::BillingType;
 use tenure_projections::billing::contract::{Topics, asyncapi, schema, text};
+use tenure_projections::export::Export;
 
 use super::errors;
 use super::problem::Problem;
+use crate::app::App;
 
 /// Readers may keep a file so long without asking again; an optional field may come with any release.
 const MAX_AGE_SECONDS: u32 = 3_600;
@@ -23,8 +26,9 @@ pub async fn billing_schema(request: HttpRequest) -> Result<HttpResponse, Proble
 }
 
 /// `GET /asyncapi.json`.
-pub async fn asyncapi_json(request: HttpRequest) -> HttpResponse {
-    file(&request, &asyncapi(Topics::default()), "application/json")
+pub async fn asyncapi_json(request: HttpRequest, app: Data<App>) -> HttpResponse {
+    let topics = app.export.as_ref().map_or_else(Topics::default, Export::topics);
+    file(&request, &asyncapi(topics), "application/json")
 }
 
 /// Answers 304 to a reader that has the file already.

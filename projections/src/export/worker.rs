@@ -110,9 +110,8 @@ impl LedgerSession {
 }
 
 impl Worker {
-    pub fn new(settings: ExportSettings, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(settings: Arc<ExportSettings>, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
         let envelope = Envelope::new(&settings);
-        let settings = Arc::new(settings);
         Self { settings, views, board, stop, envelope, holder: Uuid::now_v7(), term: None, ledger: Mutex::default() }
     }
 
