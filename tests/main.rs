@@ -5,12 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect fails")]
 
+mod access_tokens;
 mod authorization;
 mod backup;
 mod bad_input;
 mod billing;
 mod campaign;
 mod command_line;
+mod contract;
 mod crash;
 mod gate;
 mod idempotency;

@@ -25,7 +25,9 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access_tokens;
 mod billing;
+mod contract;
 mod crashes;
 mod deadlines;
 mod deployment;

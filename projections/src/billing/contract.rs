@@ -1,9 +1,16 @@
 //! The contract with whoever reads billing events: which types there are, and which fields each has.
 //!
 //! The documents, their schemas and the tests are all made from this one table. Exporters live on it, so it only ever
-//! grows: a field that is there stays, with its kind.
+//! grows: a field that is there stays as it is, and a field that is added is an optional one, since the events that were
+//! exported before have none. `docs/contract` holds frozen copies of what is made here; a test compares.
 
-use tenure_aggregates::{administrator, tenant};
+mod asyncapi;
+mod schema;
+
+use tenure_aggregates::{access_token, administrator, tenant};
+
+pub use asyncapi::{Topics, asyncapi};
+pub use schema::{schema, schema_path};
 
 use crate::history::Happened;
 
@@ -106,12 +113,14 @@ impl BillingType {
                 // Limits and reports are billed by the month's counts.
                 tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => None,
             },
-            // So are people.
+            // So are people, and tokens not at all.
             Happened::Administrator(
                 administrator::Event::Invited { .. }
                 | administrator::Event::Accepted { .. }
                 | administrator::Event::Removed { .. },
-            ) => None,
+            )
+            | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+            | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
         }
     }
 
@@ -187,4 +196,10 @@ impl BillingType {
         }
         fields
     }
+}
+
+/// A file of the contract as it is served and kept.
+#[must_use]
+pub fn text(file: &serde_json::Value) -> String {
+    format!("{file:#}\n")
 }
