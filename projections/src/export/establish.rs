@@ -103,7 +103,9 @@ impl Worker {
                     tracing::warn!(offset, %error, "the last progress record can't be read");
                     (None, Some(offset))
                 }
-                Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => return Err(Trouble::retry(error)),
+                Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => {
+                    return Err(Trouble::retry(error));
+                }
             }
         } else {
             (None, None)

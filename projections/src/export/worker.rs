@@ -325,10 +325,7 @@ impl Worker {
     }
 
     /// What comes out, unless the service stops first. A thread that blocks meanwhile ends by itself, and nobody waits.
-    pub(super) async fn unless_stopped<T>(
-        &self,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
         let mut stop = self.stop.clone();
         tokio::select! {
             done = work => done,
