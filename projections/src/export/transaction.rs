@@ -19,6 +19,8 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 const ABORT_CALL: Duration = Duration::from_millis(100);
 /// How long an abort may take that nobody waits for. Then the brokers' own time limit ends the transaction.
 const ABORTED_WITHIN: Duration = Duration::from_millis(1_500);
+/// After what time without an answer something seems to be wrong.
+const LATE: Duration = Duration::from_secs(2);
 /// How long the wait for outstanding records sleeps: librdkafka's own flush sleeps 100 ms at a time.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -44,6 +46,14 @@ pub(super) enum Failure {
 pub(super) struct Transactions {
     producer: Producer,
     settings: ExportSettings,
+    connection: Connection,
+    report: Box<dyn Fn(String) + Send + Sync>,
+}
+
+/// How long something has gone without an answer.
+struct Waiting {
+    since: Instant,
+    told: bool,
 }
 
 impl Transactions {
@@ -53,7 +63,7 @@ impl Transactions {
         settings: &ExportSettings,
         connection: &Connection,
         wanted: impl Fn() -> bool,
-        report: impl Fn(String),
+        report: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
         let fatal = |error: KafkaError| Failure::Fatal(error.to_string());
         let producer = connection.producer(&settings.transactional_producer()).map_err(fatal)?;
@@ -62,7 +72,10 @@ impl Transactions {
                 return Err(Failure::GivenUp);
             }
             match producer.init_transactions(CALL) {
-                Ok(()) => return Ok(Self { producer, settings: settings.clone() }),
+                Ok(()) => {
+                    let (settings, connection) = (settings.clone(), connection.clone());
+                    return Ok(Self { producer, settings, connection, report: Box::new(report) });
+                }
                 Err(error) if is_retriable(&error) => {
                     producer.poll(PAUSE);
                     report(connection.take_trouble().unwrap_or_else(|| error.to_string()));
@@ -123,18 +136,34 @@ impl Transactions {
 
     /// Waits until the brokers have every record. One that they refuse shows itself at the commit.
     fn settle(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        let mut waiting = Waiting::new();
         while self.producer.in_flight_count() > 0 {
             if !wanted() {
                 return Err(Failure::GivenUp);
             }
             self.producer.poll(PAUSE);
+            self.report_if_late(&mut waiting);
         }
         Ok(())
     }
 
+    /// Says what is wrong while it goes on waiting.
+    fn report_if_late(&self, waiting: &mut Waiting) {
+        if waiting.since.elapsed() < LATE {
+            return;
+        }
+        let silent = (!waiting.told).then(|| "no answer, and no reason for that".to_owned());
+        if let Some(trouble) = self.connection.take_trouble().or(silent) {
+            (self.report)(trouble);
+        }
+        *waiting = Waiting { since: Instant::now(), told: true };
+    }
+
     fn finish(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
         let until = Instant::now() + GIVEN_UP_AFTER;
+        let mut waiting = Waiting::new();
         loop {
+            self.report_if_late(&mut waiting);
             match self.producer.commit_transaction(CALL) {
                 Ok(()) => return Ok(()),
                 // Whether it is committed nobody knows yet; the same call again finds out.
@@ -149,7 +178,9 @@ impl Transactions {
     /// nobody waits for another one.
     fn abort(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
         let began = Instant::now();
+        let mut waiting = Waiting::new();
         loop {
+            self.report_if_late(&mut waiting);
             let limit = if wanted() { GIVEN_UP_AFTER } else { ABORTED_WITHIN };
             // The call waits for the records that are still on their way, and what became of them shows itself only here.
             match self.producer.abort_transaction(ABORT_CALL) {
@@ -184,6 +215,12 @@ impl Transactions {
             KafkaError::MessageProduction(_) | KafkaError::Flush(_) => Failure::Aborted(error.to_string()),
             _ => failure(error),
         }
+    }
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self { since: Instant::now(), told: false }
     }
 }
 

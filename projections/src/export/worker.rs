@@ -253,6 +253,7 @@ impl Worker {
             sent?;
             place = next;
             self.board.committed(count, place.position());
+            self.board.state(ExportState::Exporting, None);
             self.settings.observe(Step::BeforeCopy);
             self.remember(&place).await;
             limit = match began.elapsed() {

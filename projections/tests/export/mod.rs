@@ -21,11 +21,13 @@ mod secured;
 mod silence;
 mod topics;
 
+use std::time::{Duration, Instant};
+
 use tenure_event_log::Position;
 use tenure_projections::export::{Export, ExportSettings, ExportState, ExportStatus};
 use uuid::Uuid;
 
-use crate::deployment::eventually;
+use crate::deployment::PATIENCE;
 use crate::world::World;
 
 /// An export of a test's own: no other has its cell or its topics.
@@ -47,14 +49,21 @@ pub async fn caught_up(export: &Export, world: &World) {
 
 /// Resolves when the export has looked that far and exported what it found.
 pub async fn passed(export: &Export, position: Position) {
-    let mut last = None;
-    let reached = eventually("the export catches up", async || {
-        last = Some(export.status());
-        last.as_ref()
-            .is_some_and(|status| status.state == ExportState::Exporting && status.passed >= position)
-            .then_some(())
-    });
-    reached.await;
+    let is_there = |status: &ExportStatus| status.state == ExportState::Exporting && status.passed >= position;
+    until(export, &format!("at {position}"), is_there).await;
+}
+
+/// Waits for a status.
+async fn until(export: &Export, what: &str, is_it: impl Fn(&ExportStatus) -> bool) -> ExportStatus {
+    let began = Instant::now();
+    loop {
+        let status = export.status();
+        if is_it(&status) {
+            return status;
+        }
+        assert!(began.elapsed() < PATIENCE, "the export is not {what}: {status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits until the export stands still and says this; answers everything that it says.
@@ -64,12 +73,10 @@ pub async fn stopped(export: &Export, reason: &str) -> String {
 
 /// Waits until the export is in this state and says this; answers everything that it says.
 pub async fn says(export: &Export, state: ExportState, reason: &str) -> String {
-    let what = format!("{} with {reason:?}", state.as_str());
-    eventually(&what, async || {
-        let ExportStatus { state: now, reason: said, .. } = export.status();
-        said.filter(|said| now == state && said.contains(reason))
-    })
-    .await
+    let is_it = |status: &ExportStatus| {
+        status.state == state && status.reason.as_ref().is_some_and(|said| said.contains(reason))
+    };
+    until(export, &format!("{} with {reason:?}", state.as_str()), is_it).await.reason.unwrap()
 }
 
 /// So many customers of the world's MSP.

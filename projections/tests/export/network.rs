@@ -182,8 +182,8 @@ async fn where_nobody_is_the_export_says_so_and_stops_soon() {
     let (log, views) = deployment.open().await;
     World::new(&log).await.provision().await;
     let export = Export::start(settings(&format!("127.0.0.1:{}", free_port())), &views);
-    let reason = says(&export, ExportState::Connecting, "the brokers don't answer").await;
-    assert!(reason.contains("127.0.0.1"), "{reason}");
+    let reason = says(&export, ExportState::Connecting, "127.0.0.1").await;
+    assert!(reason.starts_with("the brokers don't answer: ") && reason.contains("refused"), "{reason}");
     let began = Instant::now();
     export.shutdown().await;
     assert!(began.elapsed() < STOPS_WITHIN, "{:?}", began.elapsed());

@@ -55,7 +55,7 @@ async fn a_log_restored_from_an_older_copy_is_not_exported_from_before_somebody_
     let export = Export::start(done.settings.clone(), &done.views);
     super::stopped(&export, "was the database restored from a backup?").await;
     super::stopped(&export, &format!("but the log ends at {}", done.world.head)).await;
-    done.refused(&export, Order::Rescan, "is not the one in the topic").await;
+    done.refused(&export, Order::Rescan, "the log's event at position").await;
     export.shutdown().await;
 
     // Then it grows past it, with other events.
@@ -63,7 +63,7 @@ async fn a_log_restored_from_an_older_copy_is_not_exported_from_before_somebody_
         customers(&mut done.world, 6).await;
         done.start("the log has another event at position").await
     };
-    done.refused(&export, Order::Rescan, "is not the one in the topic").await;
+    done.refused(&export, Order::Rescan, "the log's event at position").await;
     assert_eq!(done.records().await, exported, "nothing is exported meanwhile");
     done.resume(&export, Order::From(restored_to)).await;
     assert_eq!(done.records().await, exported + 8, "six customers and two");

@@ -26,10 +26,10 @@ async fn events_reach_brokers_that_ask_for_tls_and_a_password_and_a_refusal_can_
         password: Some(password.to_owned().into()),
         ca: Some(broker.certificate()),
     };
+    let settings = settings(&broker.secured_bootstrap());
     for mechanism in ["SCRAM-SHA-512", "PLAIN"] {
         world.provision().await;
-        let settings =
-            ExportSettings { security: security(mechanism, "correct"), ..settings(&broker.secured_bootstrap()) };
+        let settings = ExportSettings { security: security(mechanism, "correct"), ..settings.clone() };
         let export = Export::start(settings.clone(), &views);
         caught_up(&export, &world).await;
         assert_exported(&views, &settings, &broker.bootstrap()).await;
@@ -45,7 +45,7 @@ async fn events_reach_brokers_that_ask_for_tls_and_a_password_and_a_refusal_can_
         assert!(began.elapsed().as_secs_f64() < 3.5, "{:?}", began.elapsed());
     }
     let unknown = Security { ca: None, ..security("PLAIN", "correct") };
-    let export = Export::start(ExportSettings { security: unknown, ..settings(&broker.secured_bootstrap()) }, &views);
+    let export = Export::start(ExportSettings { security: unknown, ..settings }, &views);
     let reason = says(&export, ExportState::Connecting, "certificate").await;
     println!("without the authority: {reason}");
     export.shutdown().await;

@@ -1,11 +1,9 @@
 //! A week without events: the brokers forget the transactional id, which is nothing to stop for.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use tenure_projections::export::Export;
 use tenure_test_engines::{KafkaBroker, shared_kafka};
-use tokio::process::Command;
 
 use super::comparison::assert_exported;
 use super::{caught_up, customers, settings};
@@ -20,15 +18,8 @@ const FORGETFUL: &[(&str, &str)] = &[
     ("producer.id.expiration.check.interval.ms", "500"),
 ];
 
-/// The transactional ids that the broker knows, as Kafka's own tool lists them.
-async fn known_ids(broker: &KafkaBroker) -> String {
-    let mut java = Command::new(std::env::var_os("KAFKA_JAVA").expect("Java"));
-    java.arg("-Xmx128m").arg("-cp").arg(std::env::var_os("KAFKA_CLASSPATH").expect("Kafka"));
-    java.args(["org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server", &broker.bootstrap(), "list"]);
-    let listed = java.stderr(Stdio::inherit()).output().await.unwrap();
-    assert!(listed.status.success());
-    String::from_utf8(listed.stdout).unwrap()
-}
+/// Longer than the broker remembers.
+const SILENCE: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_transactional_id_is_a_normal_case() {
@@ -44,21 +35,18 @@ async fn a_forgotten_transactional_id_is_a_normal_case() {
     let export = Export::start(settings.clone(), &views);
     caught_up(&export, &world).await;
     for _ in 0..2 {
-        while known_ids(&broker).await.contains(&settings.transactional_id()) {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        tokio::time::sleep(SILENCE).await;
         for tenant in &tenants {
             world.toggle(*tenant, 2).await;
         }
         caught_up(&export, &world).await;
     }
-    println!("{} failures, the last reason: {:?}", export.status().failures, export.status().reason);
-    assert!(export.status().failures <= 4, "{:?}", export.status());
+    let failures = export.status().failures;
+    println!("{failures} transactions of forgotten producers");
+    assert!((2..=4).contains(&failures), "forgotten twice, and no more trouble than that: {:?}", export.status());
     export.shutdown().await;
     // And over a restart.
-    while known_ids(&broker).await.contains(&settings.transactional_id()) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    tokio::time::sleep(SILENCE).await;
     world.toggle(tenants[0], 2).await;
     let export = Export::start(settings.clone(), &views);
     caught_up(&export, &world).await;
