@@ -19,6 +19,8 @@ pub struct App {
     pub views: Views,
     /// The billing export, where brokers are configured.
     pub export: Option<Export>,
+    /// The description of its topics.
+    pub asyncapi: String,
     /// Who calls, and what they may do.
     pub identity: Identity,
     /// Carries out commands.

@@ -69,6 +69,7 @@ impl Application {
             log,
             views,
             export,
+            asyncapi: native::contract::topics_document(config.export.as_ref()),
             identity,
             dispatcher,
             clock: config.clock(),

@@ -88,7 +88,8 @@ impl View {
     /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
     const fn version(self) -> u32 {
         match self {
-            Self::Tenants | Self::Billing | Self::Deadlines | Self::Usage => 1,
+            Self::Tenants | Self::Deadlines | Self::Usage => 1,
+            Self::Billing => 2,
         }
     }
 

@@ -34,6 +34,7 @@ mod directory;
 mod failures;
 mod killed_server;
 mod rebuilds;
+mod reconciliation;
 mod several_instances;
 mod tables;
 mod transactions;

@@ -116,10 +116,28 @@ impl World {
 
     /// Many reports in one append.
     pub async fn report_often(&mut self, tenant: TenantId, times: u32) {
+        let at = self.now();
+        let reports = (1..=times).map(|resources| Command::ReportUsage { resources, grants: 1, at });
+        self.command_often(tenant, reports).await;
+    }
+
+    /// Suspensions and reinstatements in turn, in appends of a thousand.
+    pub async fn switch_often(&mut self, tenant: TenantId, times: u32) {
+        for first in (0..times).step_by(1_000) {
+            let at = self.now();
+            let switches = (first..times.min(first + 1_000)).map(|number| match number % 2 {
+                0 => Command::Suspend { reason: None, at },
+                _ => Command::Reinstate { at },
+            });
+            self.command_often(tenant, switches).await;
+        }
+    }
+
+    async fn command_often(&mut self, tenant: TenantId, commands: impl Iterator<Item = Command>) {
         let mut tenant_now = self.tenants[&tenant].clone();
-        let (expected, at, mut events) = (tenant_now.sequence, self.now(), Vec::new());
-        for resources in 1..=times {
-            let decision = tenant_now.decide(Command::ReportUsage { resources, grants: 1, at }).unwrap();
+        let (expected, mut events) = (tenant_now.sequence, Vec::new());
+        for command in commands {
+            let decision = tenant_now.decide(command).unwrap();
             events.extend(
                 decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap())),
             );

@@ -39,6 +39,10 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(at("/msp/tenants/{tenantId}/usage", "PUT").route(web::put().to(usage::report)))
             .service(at("/msp/tenants/{tenantId}/billing-events", "GET, HEAD").route(reading().to(billing::of_tenant)))
             .service(at("/msp/billing-events", "GET, HEAD").route(reading().to(billing::of_msp)))
+            .service(
+                at("/msp/billing-events/reconciliation", "GET, HEAD")
+                    .route(reading().to(billing::reconciliation::reconcile)),
+            )
             .service(at("/me", "GET, HEAD").route(reading().to(me::me)))
             .service(at("/system/health/ping", "GET, HEAD").route(reading().to(system::ping))),
     );

@@ -28,7 +28,8 @@ const EVERYWHERE: [(&str, &str); 5] = [
     ),
     paths(
         provision::provision, list::list, detail::detail, update::update, suspend::suspend, reinstate::reinstate,
-        deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp, me::me, system::ping,
+        deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp,
+        billing::reconciliation::reconcile, me::me, system::ping,
     ),
     components(schemas(problem::ProblemSchema, tenants::TenantDetail)),
     security(("bearer" = [])),
