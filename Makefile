@@ -34,10 +34,11 @@ contract: native-libraries ## Write docs/contract anew, after a change that brea
 fmt: ## Format the code
 	cargo fmt --all
 
-up: ## Start PostgreSQL and two instances behind a proxy in containers, on port 7101
+up: ## Start PostgreSQL, Kafka and two instances behind a proxy in containers, on port 7101
 	docker compose up --build --detach --wait
 	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101}; a token for a first try:"
 	@echo "  docker compose exec tenure-1 tenure token --role msp-admin"
+	@echo "Kafka listens on 127.0.0.1:$${KAFKA_PORT:-7103}; examples/ has consumers of billing events."
 
 down: ## Stop the containers; their data stays (docker compose down --volumes removes it)
 	docker compose down

@@ -10,7 +10,7 @@ mod reconciliation;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, tenant};
 use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
@@ -62,6 +62,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// The namespace of billing events' ids. Never to be changed: exporters and bills refer to what is derived from it.
@@ -166,19 +169,23 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => None,
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
 pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Tenant(event) => event,
-        // People are billed by the month's counts.
+        // People are billed by the month's counts, tokens not at all.
         Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => return Ok(()),
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
     let data = match event {
         tenant::Event::Provisioned { account, at: _ } => {

@@ -25,12 +25,14 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access_tokens;
 mod billing;
 mod contract;
 mod crashes;
 mod deadlines;
 mod deployment;
 mod directory;
+mod export;
 mod failures;
 mod killed_server;
 mod rebuilds;

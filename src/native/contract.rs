@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use tenure_projections::billing::BillingType;
 use tenure_projections::billing::contract::{Topics, asyncapi, schema, text};
-use tenure_projections::export::ExportSettings;
+use tenure_projections::export::Export;
 
 use super::errors;
 use super::problem::Problem;
@@ -26,16 +26,8 @@ pub async fn billing_schema(request: HttpRequest) -> Result<HttpResponse, Proble
 
 /// `GET /asyncapi.json`.
 pub async fn asyncapi_json(request: HttpRequest, app: Data<App>) -> HttpResponse {
-    file(&request, app.asyncapi.clone(), "application/json")
-}
-
-/// The AsyncAPI document of the topics that a service exports to, or would.
-pub fn topics_document(export: Option<&ExportSettings>) -> String {
-    let topics = export.map_or_else(Topics::default, |settings| Topics {
-        billing: &settings.topic,
-        progress: &settings.progress_topic,
-    });
-    text(&asyncapi(topics))
+    let topics = app.export.as_ref().map_or_else(Topics::default, Export::topics);
+    file(&request, text(&asyncapi(topics)), "application/json")
 }
 
 /// Answers 304 to a reader that has the file already.

@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod problem;
 pub mod system;
 pub mod tenants;
+pub mod tokens;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
@@ -43,6 +44,12 @@ pub fn routes(config: &mut ServiceConfig) {
                 at("/msp/billing-events/reconciliation", "GET, HEAD")
                     .route(reading().to(billing::reconciliation::reconcile)),
             )
+            .service(
+                at("/tokens", "GET, HEAD, POST")
+                    .route(reading().to(tokens::list::list))
+                    .route(web::post().to(tokens::create::create)),
+            )
+            .service(at("/tokens/{tokenId}", "DELETE").route(web::delete().to(tokens::revoke::revoke)))
             .service(at("/me", "GET, HEAD").route(reading().to(me::me)))
             .service(at("/system/health/ping", "GET, HEAD").route(reading().to(system::ping))),
     );
