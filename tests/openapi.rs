@@ -27,6 +27,7 @@ async fn the_document_names_every_route_and_the_router_serves_each() {
     let expected = [
         "GET /api/v1/me",
         "GET /api/v1/msp/billing-events",
+        "GET /api/v1/msp/billing-events/reconciliation",
         "GET /api/v1/msp/tenants",
         "POST /api/v1/msp/tenants",
         "GET /api/v1/msp/tenants/{tenantId}",

@@ -134,3 +134,20 @@ async fn with_views<T>(config: &Config, work: impl AsyncFnOnce(&Views) -> anyhow
     log.shutdown().await;
     result
 }
+
+/// Opens log and views for reading, beside a service where one is running, hands them over and closes them.
+async fn reading_views<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&EventLog, &Views) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let master_key = MasterKey::load(&config.master_key_path())?;
+    let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    let log = EventLog::open_read_only(log_config).await.context("the log can't be opened")?;
+    let views = Views::open_read_only(ViewsConfig::new(config.engine.clone()), log.clone())
+        .await
+        .context("the views can't be opened")?;
+    let result = work(&log, &views).await;
+    views.shutdown().await;
+    log.shutdown().await;
+    result
+}
