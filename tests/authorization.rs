@@ -20,6 +20,7 @@ fn rights() -> BTreeMap<&'static str, (Value, &'static [Role])> {
         ("GET /api/v1/msp/tenants", (Value::Null, &[MspAdmin][..])),
         ("POST /api/v1/msp/tenants", (provision, &[MspAdmin])),
         ("GET /api/v1/msp/billing-events", (Value::Null, &[MspAdmin, Billing])),
+        ("GET /api/v1/msp/billing-events/reconciliation", (Value::Null, &[MspAdmin, Billing])),
         (leak(tenant, "GET", ""), (Value::Null, &[MspAdmin])),
         (leak(tenant, "PATCH", ""), (json!({"maxUsers": 5}), &[MspAdmin])),
         (leak(tenant, "POST", "/suspend"), (json!({}), &[MspAdmin])),

@@ -24,6 +24,7 @@ mod outage;
 mod personal_data;
 mod poison;
 mod readiness;
+mod reconciliation;
 mod runbook;
 mod scheduler;
 mod seed;

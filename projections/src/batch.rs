@@ -70,6 +70,17 @@ impl Store {
         })
     }
 
+    /// Connects for reading only; there must be views.
+    pub async fn open_read_only(engine: &EngineConfig, readers: u32) -> Result<Self, StoreError> {
+        Ok(match engine {
+            // Its readers can't write either; only a session could.
+            EngineConfig::Postgres { url, .. } => Self::Postgres(postgres::Postgres::open(url, readers).await?),
+            EngineConfig::Sqlite { directory } => {
+                Self::Sqlite(sqlite::Sqlite::open_read_only(directory.clone(), readers).await?)
+            }
+        })
+    }
+
     /// True where no other process can have these views open.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Self::Sqlite(_))
@@ -92,7 +103,7 @@ impl Store {
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(match self {
             Self::Postgres(engine) => Session::Postgres(engine.session().await?),
-            Self::Sqlite(engine) => Session::Sqlite(engine.session()),
+            Self::Sqlite(engine) => Session::Sqlite(engine.session()?),
         })
     }
 

@@ -2,9 +2,11 @@
 //!
 //! MSPs themselves are nobody's customers and have none.
 
+mod bounds;
 pub mod contract;
 pub mod document;
 mod page;
+mod reconciliation;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -14,7 +16,8 @@ use uuid::Uuid;
 
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
 pub use document::DocumentError;
-pub use page::{BillingFilter, BillingScope, page};
+pub use page::{BillingFilter, BillingPages, BillingScope, page};
+pub use reconciliation::{MonthTotal, Reconciliation, fingerprint, msps};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
 use crate::cells::{CellsReader, micros};
@@ -37,7 +40,7 @@ pub(crate) const EVENTS: Table = Table {
         text("data"),
     ],
     key: 1,
-    indexes: &["msp_id, position", "tenant_id, position", "recorded_at, position"],
+    indexes: &["msp_id, position", "tenant_id, position", "msp_id, occurred_at, position"],
     write: Write::Blind,
 };
 
@@ -46,7 +49,7 @@ const TENANTS: Table = Table {
     name: "billing_tenants",
     columns: &[text("tenant_id"), nullable_text("msp_id"), text("short_code")],
     key: 1,
-    indexes: &[],
+    indexes: &["msp_id, tenant_id"],
     write: Write::Replace,
 };
 

@@ -92,7 +92,8 @@ impl View {
     /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
     const fn version(self) -> u32 {
         match self {
-            Self::Tenants | Self::Billing | Self::Deadlines | Self::Usage | Self::AccessTokens => 1,
+            Self::Tenants | Self::Deadlines | Self::Usage | Self::AccessTokens => 1,
+            Self::Billing => 2,
         }
     }
 

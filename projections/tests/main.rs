@@ -36,6 +36,7 @@ mod export;
 mod failures;
 mod killed_server;
 mod rebuilds;
+mod reconciliation;
 mod several_instances;
 mod tables;
 mod transactions;

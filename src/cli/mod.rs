@@ -51,6 +51,9 @@ enum Command {
     /// Print a token signed with the data directory's development key, and nothing else.
     Token(token::Token),
     /// Make, list and revoke personal access tokens of a running service.
+    ///
+    /// `TENURE_URL` is the service's address, `TENURE_TOKEN` the token to ask it with: a signed one or an access token. That
+    /// one is no argument, since every user of a machine sees those.
     Pat(pat::Pat),
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]
@@ -127,6 +130,23 @@ async fn with_views<T>(config: &Config, work: impl AsyncFnOnce(&Views) -> anyhow
     let views =
         Views::open(ViewsConfig::new(config.engine.clone()), log.clone()).await.context("the views can't be opened")?;
     let result = work(&views).await;
+    views.shutdown().await;
+    log.shutdown().await;
+    result
+}
+
+/// Opens log and views for reading, beside a service where one is running, hands them over and closes them.
+async fn reading_views<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&EventLog, &Views) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let master_key = MasterKey::load(&config.master_key_path())?;
+    let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    let log = EventLog::open_read_only(log_config).await.context("the log can't be opened")?;
+    let views = Views::open_read_only(ViewsConfig::new(config.engine.clone()), log.clone())
+        .await
+        .context("the views can't be opened")?;
+    let result = work(&log, &views).await;
     views.shutdown().await;
     log.shutdown().await;
     result

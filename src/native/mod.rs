@@ -41,6 +41,10 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(at("/msp/tenants/{tenantId}/billing-events", "GET, HEAD").route(reading().to(billing::of_tenant)))
             .service(at("/msp/billing-events", "GET, HEAD").route(reading().to(billing::of_msp)))
             .service(
+                at("/msp/billing-events/reconciliation", "GET, HEAD")
+                    .route(reading().to(billing::reconciliation::reconcile)),
+            )
+            .service(
                 at("/tokens", "GET, HEAD, POST")
                     .route(reading().to(tokens::list::list))
                     .route(web::post().to(tokens::create::create)),

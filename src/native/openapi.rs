@@ -30,7 +30,7 @@ const EVERYWHERE: [(&str, &str); 5] = [
     paths(
         provision::provision, list::list, detail::detail, update::update, suspend::suspend, reinstate::reinstate,
         deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp,
-        create::create, list_tokens::list, revoke::revoke, me::me, system::ping,
+        billing::reconciliation::reconcile, create::create, list_tokens::list, revoke::revoke, me::me, system::ping,
     ),
     components(schemas(problem::ProblemSchema, tenants::TenantDetail)),
     security(("bearer" = [])),

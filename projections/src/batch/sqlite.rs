@@ -31,7 +31,8 @@ const MIGRATIONS: &[&str] = &[
 /// The views' database: one writing thread and a few that read.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
-    writer: Arc<writer::Writer>,
+    /// None where the file is only read.
+    writer: Option<Arc<writer::Writer>>,
     readers: Arc<reader::Readers>,
 }
 
@@ -49,9 +50,19 @@ impl Sqlite {
                 opened => opened,
             };
             let connection = connection.map_err(StoreError::unavailable)?;
-            let writer = Arc::new(writer::Writer::start(connection).map_err(StoreError::unavailable)?);
+            let writer = Some(Arc::new(writer::Writer::start(connection).map_err(StoreError::unavailable)?));
             let readers = Arc::new(reader::Readers::start(&path, readers)?);
             Ok(Self { writer, readers })
+        })
+        .await
+        .map_err(StoreError::unavailable)?
+    }
+
+    /// For reading only, also beside the service that writes the file.
+    pub async fn open_read_only(directory: PathBuf, readers: u32) -> Result<Self, StoreError> {
+        tokio::task::spawn_blocking(move || {
+            let readers = Arc::new(reader::Readers::start(&directory.join(FILE), readers)?);
+            Ok(Self { writer: None, readers })
         })
         .await
         .map_err(StoreError::unavailable)?
@@ -62,16 +73,19 @@ impl Sqlite {
         self.readers.call(move |connection| query(connection, &sql, &params)).await
     }
 
-    pub fn session(&self) -> Session {
-        Session { writer: Arc::clone(&self.writer), transaction: None }
+    pub fn session(&self) -> Result<Session, StoreError> {
+        let read_only = || StoreError::unavailable(std::io::Error::other("views.db is open for reading only"));
+        Ok(Session { writer: Arc::clone(self.writer.as_ref().ok_or_else(read_only)?), transaction: None })
     }
 
     pub async fn close(&self) {
-        let (writer, readers) = (Arc::clone(&self.writer), Arc::clone(&self.readers));
+        let (writer, readers) = (self.writer.clone(), Arc::clone(&self.readers));
         // Readers first, so that the writer is the last to close and checkpoints.
         let closed = tokio::task::spawn_blocking(move || {
             readers.close();
-            writer.close();
+            if let Some(writer) = writer {
+                writer.close();
+            }
         });
         if let Err(error) = closed.await {
             tracing::error!(%error, "a thread of views.db panicked");

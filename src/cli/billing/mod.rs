@@ -1,5 +1,6 @@
 //! `tenure billing`.
 
+mod reconcile;
 mod resume;
 
 use clap::Subcommand;
@@ -11,6 +12,10 @@ use crate::config::Config;
 pub enum Billing {
     /// Tell a stopped export where to go on. `/health/ready` and the log say why it stopped.
     Resume(resume::Resume),
+    /// Sum up the billing events per tenant and month, as the API's reconciliation does, for every MSP.
+    ///
+    /// Reads beside a running service, and changes nothing.
+    Reconcile(reconcile::Reconcile),
 }
 
 impl Billing {
@@ -18,6 +23,7 @@ impl Billing {
     pub fn run(&self, config: &Config) -> anyhow::Result<()> {
         match self {
             Self::Resume(resume) => resume.run(config),
+            Self::Reconcile(reconcile) => reconcile.run(config),
         }
     }
 }
