@@ -4,6 +4,7 @@
 //! Tests share the run's broker and use topics and a cell of their own; those that harm the broker start one. They return at
 //! once with `WITHOUT_KAFKA=1`.
 
+mod checked;
 mod comparison;
 mod crashes;
 mod doubts;
@@ -50,7 +51,9 @@ pub async fn passed(export: &Export, position: Position) {
     let mut last = None;
     let reached = eventually("the export catches up", async || {
         last = Some(export.status());
-        last.as_ref().is_some_and(|status| status.state == ExportState::Exporting && status.passed >= position).then_some(())
+        last.as_ref()
+            .is_some_and(|status| status.state == ExportState::Exporting && status.passed >= position)
+            .then_some(())
     });
     reached.await;
 }
