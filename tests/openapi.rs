@@ -97,7 +97,12 @@ async fn the_reading_page_needs_no_outside_network() {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert!(!page.text.contains("<script") && !page.text.contains("src="), "no scripts, no images");
     assert!(!page.text.contains("http://") && !page.text.contains("https://"), "no other host");
-    for part in ["/api/v1/msp/tenants/{tenantId}/suspend", "confirmShortCode", "TenantDetail"] {
+    for part in [
+        "/api/v1/msp/tenants/{tenantId}/suspend",
+        "confirmShortCode",
+        "TenantDetail",
+        "It is shown here and never again",
+    ] {
         assert!(page.text.contains(part), "{part} is missing");
     }
 }

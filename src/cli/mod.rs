@@ -51,6 +51,9 @@ enum Command {
     /// Print a token signed with the data directory's development key, and nothing else.
     Token(token::Token),
     /// Make, list and revoke personal access tokens of a running service.
+    ///
+    /// `TENURE_URL` is the service's address, `TENURE_TOKEN` the token to ask it with: a signed one or an access token. That
+    /// one is no argument, since every user of a machine sees those.
     Pat(pat::Pat),
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]

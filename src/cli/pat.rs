@@ -20,8 +20,6 @@ const TOKEN_VARIABLE: &str = "TENURE_TOKEN";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to do with access tokens, and where.
-///
-/// `TENURE_TOKEN` is the token to ask with, a JWT or an access token.
 #[derive(Args)]
 pub struct Pat {
     /// The service's address.

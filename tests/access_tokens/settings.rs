@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tenure::identity::Role;
 
 use super::{listed, make, me, revoke, secret};
-use crate::service::{Engine, Service, Storage, for_each_engine};
+use crate::service::{Engine, Service, Storage, eventually, for_each_engine};
 
 async fn a_token_outlives_a_restart_but_not_its_time(engine: Engine) {
     let service = Service::start_with(Storage::new(engine).await, &[]);
@@ -49,7 +50,28 @@ async fn each_token_has_a_limit_of_its_own(engine: Engine) {
     }
 }
 
+async fn a_deleted_tenants_token_is_good_for_nothing_and_can_be_taken_back(engine: Engine) {
+    let settings = [("TENURE_RETENTION_DAYS", "1"), ("TENURE_CLOCK_OFFSET", "-3d")];
+    let service = Service::start_with(Storage::new(engine).await, &settings);
+    let tenant = service.tenant("leaving").await;
+    let body = json!({"name": "t", "role": "admin", "tenantId": tenant.to_string(), "expiresInDays": 365});
+    let made = service.post("/api/v1/tokens", &body).await.expect(201);
+    let path = format!("/api/v1/msp/tenants/{tenant}");
+    service.post(&format!("{path}/deprovision"), &json!({"confirmShortCode": "leaving"})).await.expect(200);
+    let service = Service::start_with(service.stop(), &settings[..1]);
+    let authorization = format!("Token {}", secret(&made));
+    eventually("the tenant is deleted", async || {
+        me(&service, &authorization).await.expect(403)["code"] == "tenant-deleted"
+    })
+    .await;
+    // Its keys are destroyed: nothing personal may be written about who revokes.
+    assert_eq!(revoke(&service, &made).await.status, 204);
+    me(&service, &authorization).await.expect_problem(401, "token-invalid");
+    service.post("/api/v1/tokens", &body).await.expect_problem(409, "not-active");
+}
+
 for_each_engine! {
+    a_deleted_tenants_token_is_good_for_nothing_and_can_be_taken_back
     a_token_outlives_a_restart_but_not_its_time
     each_token_has_a_limit_of_its_own
 }

@@ -220,8 +220,8 @@ impl Session {
         self.rollback().await?;
         let wanted = moves.len();
         let statement = leap_statement(changes, moves);
-        let moved = self.run(statement.query()).await?.len();
-        Ok(moved == wanted)
+        let rows = self.run(statement.query()).await?.len();
+        Ok(rows == wanted)
     }
 
     pub async fn create_tables(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {

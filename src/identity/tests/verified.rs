@@ -66,8 +66,8 @@ async fn groups_are_whatever_the_issuer_says_within_bounds() {
     let with = async |groups: serde_json::Value| {
         let mut said = claims(Utc::now());
         said["groups"] = groups;
-        let verified = verifier.verify(&issuer.sign(&said)).await?;
-        Ok(verified.groups.iter().map(ToString::to_string).collect::<Vec<_>>())
+        let token = verifier.verify(&issuer.sign(&said)).await?;
+        Ok(token.groups.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let none: Vec<String> = Vec::new();
     assert_eq!(verifier.verify(&issuer.sign(&claims(Utc::now()))).await.unwrap().groups.iter().count(), 0);
