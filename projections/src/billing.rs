@@ -3,6 +3,7 @@
 //! MSPs themselves are nobody's customers and have none.
 
 mod bounds;
+pub mod comparison;
 pub mod contract;
 pub mod document;
 mod page;

@@ -119,6 +119,8 @@ async fn events_are_found_by_scope_time_type_and_page(deployment: Deployment) {
     assert_eq!(found(foreign, BillingFilter::default()).await, []);
 
     let everything = all(&views, msp, &BillingFilter::default()).await;
+    let until_tomorrow = BillingFilter { to: Some(world.now() + TimeDelta::days(1)), ..BillingFilter::default() };
+    assert_eq!(all(&views, msp, &until_tomorrow).await, everything);
     let mut pages = Vec::new();
     let mut place = Position::START;
     loop {

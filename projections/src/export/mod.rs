@@ -10,6 +10,7 @@
 //! or not at all. While the export runs, each page it reads begins with the event that it exported last: a log that was cut
 //! behind its back does not go unnoticed.
 
+mod check;
 mod connection;
 mod decided;
 mod establish;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use check::{CheckError, Checked, check};
 pub use ledger::Order;
 pub use progress::Progress;
 pub use settings::{ExportSettings, Observer, Security, Step};
