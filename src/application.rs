@@ -9,15 +9,16 @@ use actix_web::web::{self, Data};
 use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
-use tenure_projections::{Views, ViewsConfig, tenants};
+use tenure_projections::{Views, ViewsConfig, links, tenants};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
+use crate::dns::DomainProofs;
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, Standing};
+use crate::identity::{Gate, GateStart, Identity, LinkStanding, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
@@ -58,7 +59,8 @@ impl Application {
             release_short_codes: config.release_short_codes,
             wait_for_views: config.view_wait,
         };
-        let dispatcher = Dispatcher::new(log.clone(), views.clone(), gate, settings);
+        let proofs = DomainProofs::asking(config.dns_server, config.dns_timeout);
+        let dispatcher = Dispatcher::new(log.clone(), views.clone(), gate, settings, proofs);
         bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
         let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
 
@@ -157,12 +159,19 @@ async fn open_log(config: &Config) -> anyhow::Result<EventLog> {
 
 async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     let stages = tenants::stages(views).await.context("the gate can't read the views")?;
-    let tenants = stages
-        .tenants
-        .into_iter()
-        .map(|tenant| (tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }))
-        .collect();
-    let start = GateStart { position: stages.position, tenants };
+    let grants = links::grants(views).await.context("the gate can't read the views")?;
+    // From where the view that is behind stands: what the other one knows already comes once more, in its order.
+    let mut start = GateStart { position: stages.position.min(grants.position), ..GateStart::default() };
+    for tenant in stages.tenants {
+        start.tenants.push((tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }));
+        start.former_owners.extend(tenant.former_owner.map(|owner| (tenant.tenant_id, owner)));
+    }
+    start.links.extend(grants.links.into_iter().map(|link| LinkStanding {
+        msp: link.msp,
+        account: link.tenant_id,
+        stage: link.stage,
+        groups: link.groups,
+    }));
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
 }
 

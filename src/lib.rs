@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 mod control;
 mod dispatch;
+mod dns;
 mod health;
 mod http;
 pub mod identity;

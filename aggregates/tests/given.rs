@@ -10,6 +10,7 @@ use serde_json::json;
 use tenure_aggregates::{Decider, TenantId};
 
 pub mod administrator;
+pub mod link;
 pub mod tenant;
 
 pub fn value<T: FromStr<Err: Debug>>(text: &str) -> T {

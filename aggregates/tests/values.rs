@@ -1,6 +1,8 @@
 //! What each value accepts, keeps and refuses.
 
+mod domain;
 mod email;
+mod identifier;
 mod limit;
 mod module;
 mod period;

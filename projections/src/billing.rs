@@ -6,7 +6,7 @@ mod page;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, administrator, subscription, tenant};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
@@ -52,9 +52,20 @@ pub(crate) const TABLES: &[Table] = &[EVENTS, TENANTS];
 pub(crate) const IGNORED: &[&str] = &[
     "tenant.updated",
     "tenant.usage.reported",
+    "tenant.domain.proven",
+    "tenant.subscription.cancelled",
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
 ];
 
 /// The namespace of billing events' ids. Never to be changed: exporters and bills refer to what is derived from it.
@@ -118,7 +129,7 @@ impl Row for BillingEvent {
 
 struct Customer {
     tenant_id: TenantId,
-    /// `None` for an MSP.
+    /// `None` for an MSP, and for who left theirs.
     msp: Option<TenantId>,
     short_code: String,
 }
@@ -150,11 +161,21 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageMonthly { .. },
-        ) => Some((&TENANTS, vec![fact.tenant().to_string().into()])),
-        Happened::Tenant(
-            tenant::Event::Provisioned { .. } | tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
+        | Happened::Subscription(subscription::Event::Changed { .. }) => {
+            Some((&TENANTS, vec![fact.tenant().to_string().into()]))
+        }
+        Happened::Tenant(
+            tenant::Event::Provisioned { .. }
+            | tenant::Event::Updated { .. }
+            | tenant::Event::UsageReported { .. }
+            | tenant::Event::DomainProven { .. },
+        )
+        | Happened::Link(_)
+        | Happened::Subscription(subscription::Event::Cancelled { .. })
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
@@ -166,18 +187,20 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
 pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Tenant(event) => event,
-        // People are billed by the month's counts.
+        Happened::Subscription(event) => return subscribed(fact, event, rows),
+        // People are billed by the month's counts, and a link costs nothing.
         Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => return Ok(()),
+        )
+        | Happened::Link(_) => return Ok(()),
     };
     let data = match event {
         tenant::Event::Provisioned { account, at: _ } => {
             let short_code = account.short_code.to_string();
             let msp = match account.kind {
-                TenantKind::Msp => None,
+                TenantKind::Msp | TenantKind::Independent => None,
                 TenantKind::Customer { msp } => Some(msp),
             };
             rows.put(Customer { tenant_id: fact.tenant(), msp, short_code });
@@ -195,26 +218,58 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             "resourceCount": usage.resource_count,
             "grantCount": usage.grant_count,
         }),
+        tenant::Event::Joined { msp, former_owner: _, at: _ } => {
+            let customer = customer(fact, rows)?;
+            let short_code = customer.short_code.clone();
+            rows.put(Customer { msp: Some(*msp), ..customer });
+            json!({ "shortCode": short_code })
+        }
+        tenant::Event::Unlinked { .. } => {
+            // On the bill of the MSP that it leaves.
+            bill(fact, event.name(), event.occurred_at(), &json!({}), rows)?;
+            let customer = customer(fact, rows)?;
+            rows.put(Customer { msp: None, ..customer });
+            return Ok(());
+        }
         // Limits and reports are billed by the month's counts.
-        tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => return Ok(()),
+        tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } | tenant::Event::DomainProven { .. } => {
+            return Ok(());
+        }
     };
-    bill(fact, event, &data, rows)
+    bill(fact, event.name(), event.occurred_at(), &data, rows)
 }
 
-fn bill(fact: &Fact<'_>, event: &tenant::Event, data: &Value, rows: &mut Rows) -> Result<(), Obstacle> {
+fn subscribed(fact: &Fact<'_>, event: &subscription::Event, rows: &mut Rows) -> Result<(), Obstacle> {
+    match event {
+        subscription::Event::Changed { price, at } => bill(fact, event.name(), *at, &json!({ "priceId": price }), rows),
+        // Comes with the end of what it was paid for, which is on the bill.
+        subscription::Event::Cancelled { .. } => Ok(()),
+    }
+}
+
+fn customer(fact: &Fact<'_>, rows: &Rows) -> Result<Customer, Obstacle> {
     let tenant_id = fact.tenant();
-    let customer = rows.get::<Customer>(&[tenant_id.to_string().into()])?;
-    let Customer { tenant_id, msp, short_code } = customer.ok_or_else(|| unknown_tenant(tenant_id))?;
+    rows.get::<Customer>(&[tenant_id.to_string().into()])?.ok_or_else(|| unknown_tenant(tenant_id))
+}
+
+fn bill(
+    fact: &Fact<'_>,
+    name: &str,
+    occurred_at: DateTime<Utc>,
+    data: &Value,
+    rows: &mut Rows,
+) -> Result<(), Obstacle> {
+    let Customer { tenant_id, msp, short_code } = customer(fact, rows)?;
     let Some(msp_id) = msp else { return Ok(()) };
     let recorded = fact.recorded;
     rows.put(BillingEvent {
         position: recorded.position,
         event_id: Uuid::new_v5(&NAMESPACE, format!("{}/{}", recorded.stream, recorded.sequence).as_bytes()),
-        event_type: event.name().to_owned(),
+        event_type: name.to_owned(),
         tenant_id,
         msp_id,
         short_code,
-        occurred_at: event.occurred_at(),
+        occurred_at,
         recorded_at: recorded.recorded_at,
         data: data.to_string(),
     });

@@ -1,7 +1,9 @@
 //! Recorded events as the views read them: typed, and told apart from those that only a newer release knows.
 
 use chrono::{DateTime, Utc};
-use tenure_aggregates::{Administrator, Decider, Tenant, administrator, decode, tenant};
+use tenure_aggregates::{
+    Administrator, Decider, Link, Subscription, Tenant, administrator, decode, link, subscription, tenant,
+};
 use tenure_event_log::RecordedEvent;
 
 /// What happened, in the words of the aggregate that it happened to.
@@ -9,6 +11,8 @@ use tenure_event_log::RecordedEvent;
 pub(crate) enum Happened {
     Tenant(tenant::Event),
     Administrator(administrator::Event),
+    Link(link::Event),
+    Subscription(subscription::Event),
 }
 
 impl Happened {
@@ -17,6 +21,8 @@ impl Happened {
         match self {
             Self::Tenant(event) => event.at(),
             Self::Administrator(event) => event.at(),
+            Self::Link(event) => event.at(),
+            Self::Subscription(event) => event.at(),
         }
     }
 }
@@ -60,17 +66,38 @@ const TENANT_EVENTS: &[(&str, u32)] = &[
     ("tenant.deleted", 1),
     ("tenant.usage.reported", 1),
     ("tenant.usage.monthly", 1),
+    ("tenant.domain.proven", 1),
+    ("tenant.joined", 1),
+    ("tenant.unlinked", 1),
 ];
 
 /// The same for administrators.
 const ADMINISTRATOR_EVENTS: &[(&str, u32)] =
     &[("administrator.invited", 1), ("administrator.accepted", 1), ("administrator.removed", 1)];
 
+/// The same for links.
+const LINK_EVENTS: &[(&str, u32)] = &[
+    ("link.created", 1),
+    ("link.updated", 1),
+    ("link.verified", 1),
+    ("link.invited", 1),
+    ("link.accepted", 1),
+    ("link.declined", 1),
+    ("link.unlinked", 1),
+    ("link.withdrawn", 1),
+    ("link.closed", 1),
+];
+
+/// The same for subscriptions.
+const SUBSCRIPTION_EVENTS: &[(&str, u32)] = &[("tenant.subscription.changed", 1), ("tenant.subscription.cancelled", 1)];
+
 /// Reads an event, whatever shape it had when it was written.
 pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
     match event.stream.aggregate_type.as_ref() {
         Tenant::TYPE => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
         Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
+        Link::TYPE => typed::<Link>(event, LINK_EVENTS).map(Happened::Link),
+        Subscription::TYPE => typed::<Subscription>(event, SUBSCRIPTION_EVENTS).map(Happened::Subscription),
         _ => Err(Obstacle::Unknown),
     }
 }

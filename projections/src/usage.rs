@@ -39,7 +39,21 @@ pub(crate) const IGNORED: &[&str] = &[
     "tenant.deprovisioned",
     "tenant.restored",
     "tenant.usage.monthly",
+    "tenant.domain.proven",
+    "tenant.joined",
+    "tenant.unlinked",
+    "tenant.subscription.changed",
+    "tenant.subscription.cancelled",
     "administrator.invited",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
 ];
 
 /// What a tenant holds.
@@ -150,9 +164,14 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
-        | Happened::Administrator(administrator::Event::Invited { .. }) => None,
+        | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::Link(_)
+        | Happened::Subscription(_) => None,
     }
 }
 
@@ -182,9 +201,14 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             | tenant::Event::Reinstated { .. }
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
-        | Happened::Administrator(administrator::Event::Invited { .. }) => return Ok(()),
+        | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::Link(_)
+        | Happened::Subscription(_) => return Ok(()),
     };
     let period = UsagePeriod::containing(fact.recorded.recorded_at);
     rows.put(MonthRow { tenant_id, period, counts: present.counts() });

@@ -32,6 +32,7 @@ mod deployment;
 mod directory;
 mod failures;
 mod killed_server;
+mod links;
 mod rebuilds;
 mod several_instances;
 mod tables;

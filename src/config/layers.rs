@@ -29,7 +29,7 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 27] = [
+pub const SETTINGS: [(&str, Shown); 28] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
     ("metrics_listen", Shown::Whole),
@@ -56,6 +56,7 @@ pub const SETTINGS: [(&str, Shown); 27] = [
     ("drain_seconds", Shown::Whole),
     ("kafka_brokers", Shown::Whole),
     ("dns_server", Shown::Whole),
+    ("dns_timeout_ms", Shown::Whole),
     ("smtp_url", Shown::Secret),
 ];
 

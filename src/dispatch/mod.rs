@@ -7,6 +7,8 @@ mod changes;
 mod context;
 mod error;
 mod in_flight;
+mod link_creation;
+mod links;
 mod precondition;
 mod provision;
 mod stripes;
@@ -25,10 +27,13 @@ use tenure_projections::Views;
 
 pub use context::{CommandContext, IdempotencyKey, IdempotentRequest, Wait};
 pub use error::CommandError;
+pub use link_creation::LinkedAccount;
+pub use links::{LinkKey, LinkOutcome, LinkRequest};
 pub use precondition::Precondition;
 pub use provision::NewTenant;
 pub use tenants::Scope;
 
+use crate::dns::DomainProofs;
 use crate::identity::Gate;
 use in_flight::InFlight;
 use stripes::Stripes;
@@ -85,12 +90,13 @@ struct Inner {
     tenants: Cache<TenantId, Arc<Folded<Tenant>>>,
     stripes: Stripes,
     in_flight: InFlight,
+    proofs: DomainProofs,
 }
 
 impl Dispatcher {
-    /// A dispatcher that appends to `log` and waits for `views` and `gate`.
+    /// A dispatcher that appends to `log` and waits for `views` and `gate`; domains are proven by `proofs`.
     #[must_use]
-    pub fn new(log: EventLog, views: Views, gate: Gate, settings: Settings) -> Self {
+    pub fn new(log: EventLog, views: Views, gate: Gate, settings: Settings, proofs: DomainProofs) -> Self {
         let inner = Inner {
             log,
             views,
@@ -99,6 +105,7 @@ impl Dispatcher {
             tenants: Cache::new(CACHED_TENANTS),
             stripes: Stripes::new(),
             in_flight: InFlight::default(),
+            proofs,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -118,10 +125,10 @@ impl Dispatcher {
     }
 
     /// Runs a command in a task of its own: a client that hangs up drops nothing.
-    async fn detached<F>(&self, command: F) -> Result<Outcome, CommandError>
-    where
-        F: Future<Output = Result<Outcome, CommandError>> + Send + 'static,
-    {
+    async fn detached<T: Send + 'static>(
+        &self,
+        command: impl Future<Output = Result<T, CommandError>> + Send + 'static,
+    ) -> Result<T, CommandError> {
         use tracing::Instrument;
         match tokio::spawn(command.in_current_span()).await {
             Ok(outcome) => outcome,

@@ -1,9 +1,10 @@
-//! The gate: which tenants may be used right now, in memory, by following the log.
+//! The gate: which tenants may be used right now and by which groups, in memory, by following the log.
 //!
 //! A valid token says who somebody is; whether the tenant may be used is asked here on every request, so that a
 //! suspension is felt at once. An instance that can't read the log turns tenants' people away rather than guess.
 
 mod follow;
+mod links;
 mod standing;
 
 #[cfg(test)]
@@ -14,13 +15,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::tenant::Stage;
+use tenure_aggregates::values::Groups;
 use tenure_aggregates::{TenantId, TenantKind};
 use tenure_event_log::{EventLog, Milestone, Position, ReadError};
 
 use super::denied::Denied;
 use super::policy::Resource;
+use links::Links;
 use standing::Tenants;
+
+pub use links::LinkStanding;
 
 /// For how long what was read counts as the present.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -41,6 +47,10 @@ pub struct GateStart {
     pub position: Position,
     /// Every tenant as it is there.
     pub tenants: Vec<(TenantId, Standing)>,
+    /// Who was a tenant's owner until it joined its MSP, by a pseudonym.
+    pub former_owners: Vec<(TenantId, String)>,
+    /// Every link that holds.
+    pub links: Vec<LinkStanding>,
 }
 
 /// Why the gate can't start.
@@ -80,7 +90,7 @@ impl Gate {
     pub async fn start(log: EventLog, start: GateStart) -> Result<Self, GateError> {
         let inner = Arc::new(Inner {
             log,
-            tenants: RwLock::new(Tenants::new(start.tenants)),
+            tenants: RwLock::new(Tenants::new(start.tenants, start.former_owners, Links::new(start.links))),
             position: Milestone::new(start.position),
             born: Instant::now(),
             fresh_at_ms: AtomicU64::new(0),
@@ -105,7 +115,9 @@ impl Gate {
         };
         match standing.kind {
             TenantKind::Msp => usable(standing.stage)?,
-            TenantKind::Customer { .. } if !fresh => return Err(Denied::GateStale),
+            TenantKind::Customer { .. } | TenantKind::Independent if !fresh => return Err(Denied::GateStale),
+            TenantKind::Independent if tenants.is_undecidable(tenant) => return Err(Denied::GateStale),
+            TenantKind::Independent => usable(standing.stage)?,
             TenantKind::Customer { msp } if tenants.is_undecidable(tenant) || tenants.is_undecidable(msp) => {
                 return Err(Denied::GateStale);
             }
@@ -124,11 +136,38 @@ impl Gate {
         tenants.get(tenant).map(|standing| Resource { tenant, kind: standing.kind })
     }
 
-    /// The MSP of a customer; `None` for an MSP and for what is no tenant.
+    /// Where a tenant is in its life; `None` if there never was one of this id.
+    #[must_use]
+    pub fn stage(&self, tenant: TenantId) -> Option<Stage> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(tenant).map(|standing| standing.stage)
+    }
+
+    /// The highest role that the groups of an MSP's people give in an account that it manages.
+    #[must_use]
+    pub fn group_role(&self, msp: TenantId, account: TenantId, groups: &Groups) -> Option<GroupRole> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.links.role_in(msp, account, groups)
+    }
+
+    /// Each account that the groups of an MSP's people are let into, with their highest role there.
+    #[must_use]
+    pub fn let_in(&self, msp: TenantId, groups: &Groups) -> Vec<(TenantId, GroupRole)> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.links.let_in(msp, groups)
+    }
+
+    /// Whether this subject was the tenant's owner until it joined its MSP.
+    pub(super) fn is_former_owner(&self, tenant: TenantId, subject_id: &str) -> bool {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.is_former_owner(tenant, subject_id)
+    }
+
+    /// The MSP of a customer; `None` for an MSP, for who has none and for what is no tenant.
     #[must_use]
     pub fn msp_of(&self, tenant: TenantId) -> Option<TenantId> {
         match self.resource(tenant)?.kind {
-            TenantKind::Msp => None,
+            TenantKind::Msp | TenantKind::Independent => None,
             TenantKind::Customer { msp } => Some(msp),
         }
     }

@@ -24,7 +24,7 @@ use crate::config::{Config, Mode};
 
 pub use denied::{Answer, Denied, TokenFault};
 pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
-pub use gate::{Gate, GateError, GateStart, Standing};
+pub use gate::{Gate, GateError, GateStart, LinkStanding, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
 pub use principal::{Principal, Role, UnknownRole};
@@ -97,16 +97,28 @@ impl Identity {
         let header = authorization_header.ok_or(Denied::MissingToken)?;
         let token = self.inner.verifier.verify(bearer(header)?).await?;
         let kind = self.inner.gate.check(token.tenant)?;
-        let subject_id = principal::subject_id(&token.subject, |subject| self.inner.gate.blind(subject));
+        let subject_id = self.subject_id(&token.subject);
         Ok(Principal {
+            role: self.role_now(token.role, token.tenant, &subject_id),
             subject: token.subject,
-            role: token.role,
             tenant: token.tenant,
             kind,
+            groups: std::sync::Arc::default(),
             token_id: token.id,
             expires_at: token.expires_at,
             subject_id,
         })
+    }
+
+    /// How events, metadata and logs name a person: itself if it is plainly an identifier, else a pseudonym.
+    #[must_use]
+    pub fn subject_id(&self, subject: &str) -> String {
+        principal::subject_id(subject, |subject| self.inner.gate.blind(subject))
+    }
+
+    /// Who owned the tenant until it joined its MSP is an administrator there, whatever an old token says.
+    fn role_now(&self, role: Role, tenant: TenantId, subject_id: &str) -> Role {
+        if role == Role::PrimeAdmin && self.inner.gate.is_former_owner(tenant, subject_id) { Role::Admin } else { role }
     }
 
     /// Whether the principal may do this to any tenant at all.
@@ -114,18 +126,26 @@ impl Identity {
     /// # Errors
     /// [`Denied::Forbidden`], to be answered with 403.
     pub fn authorize(&self, principal: &Principal, action: Action) -> Result<(), Denied> {
-        if self.inner.authorizer.may_ever(principal, action) {
+        let let_in = || {
+            let accounts = self.inner.gate.let_in(principal.tenant, &principal.groups);
+            accounts.into_iter().any(|(_, role)| self.inner.authorizer.group_allows(role, action))
+        };
+        if self.inner.authorizer.may_ever(principal, action) || let_in() {
             Ok(())
         } else {
             Err(Denied::Forbidden { role: principal.role, action })
         }
     }
 
-    /// Whether the principal may do this to that tenant. "No" is answered with 404, as for a tenant that does not exist.
+    /// Whether the principal may do this to that tenant, by its own role or by a group's. "No" is answered with 404, as for
+    /// a tenant that does not exist.
     #[must_use]
     pub fn permits(&self, principal: &Principal, action: Action, tenant: TenantId) -> bool {
-        let resource = self.inner.gate.resource(tenant);
-        resource.is_some_and(|resource| self.inner.authorizer.allows(principal, action, resource))
+        let Inner { gate, authorizer, .. } = &*self.inner;
+        let Some(resource) = gate.resource(tenant) else { return false };
+        let by_group = || gate.group_role(principal.tenant, tenant, &principal.groups);
+        authorizer.allows(principal, action, resource)
+            || by_group().is_some_and(|role| authorizer.group_allows(role, action))
     }
 
     /// The gate that is asked.

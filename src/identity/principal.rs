@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tenure_aggregates::values::Groups;
 use tenure_aggregates::{TenantId, TenantKind};
 
 macro_rules! roles {
@@ -110,6 +112,8 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The tenant's place in the tree.
     pub kind: TenantKind,
+    /// The groups that the token says the subject is in.
+    pub groups: Arc<Groups>,
     /// The token's own id, if it has one.
     pub token_id: Option<String>,
     /// When the token ends, leeway not counted.

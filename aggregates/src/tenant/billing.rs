@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::Event;
 
-/// The wire names of all events for which [`Event::is_billing`] holds (RP-PAM article 38, and `tenant.restored`, so that
-/// a bill can be resumed).
-pub const BILLING_EVENTS: [&str; 7] = [
+/// The wire names of all events that a bill is made from: those for which [`Event::is_billing`] holds (RP-PAM article 38;
+/// `tenant.restored`, so that a bill can be resumed; and what moves a tenant from bill to bill), and the subscription's.
+pub const BILLING_EVENTS: [&str; 10] = [
     "tenant.provisioned",
     "tenant.suspended",
     "tenant.reinstated",
@@ -14,6 +14,9 @@ pub const BILLING_EVENTS: [&str; 7] = [
     "tenant.restored",
     "tenant.deleted",
     "tenant.usage.monthly",
+    "tenant.joined",
+    "tenant.unlinked",
+    "tenant.subscription.changed",
 ];
 
 impl Event {
@@ -27,8 +30,10 @@ impl Event {
             | Self::Deprovisioned { .. }
             | Self::Restored { .. }
             | Self::Deleted { .. }
-            | Self::UsageMonthly { .. } => true,
-            Self::Updated { .. } | Self::UsageReported { .. } => false,
+            | Self::UsageMonthly { .. }
+            | Self::Joined { .. }
+            | Self::Unlinked { .. } => true,
+            Self::Updated { .. } | Self::UsageReported { .. } | Self::DomainProven { .. } => false,
         }
     }
 
@@ -44,7 +49,10 @@ impl Event {
             | Self::Deprovisioned { .. }
             | Self::Restored { .. }
             | Self::Deleted { .. }
-            | Self::UsageReported { .. } => self.at(),
+            | Self::UsageReported { .. }
+            | Self::DomainProven { .. }
+            | Self::Joined { .. }
+            | Self::Unlinked { .. } => self.at(),
         }
     }
 }

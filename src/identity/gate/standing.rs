@@ -1,12 +1,13 @@
-//! What events mean to the gate: nothing but each tenant's place in the tree and its stage.
+//! What events mean to the gate: each tenant's place in the tree and its stage, and whom its links let in.
 
 use std::collections::{HashMap, HashSet};
 
 use tenure_aggregates::tenant::{Event, Stage, Tenant};
-use tenure_aggregates::{Decider, TenantId, decode, fold::Corruption};
+use tenure_aggregates::{Decider, Link, TenantId, TenantKind, decode, fold::Corruption};
 use tenure_event_log::{Position, RecordedEvent};
 
 use super::Standing;
+use super::links::Links;
 
 /// An event about a tenant that this release can't read. A newer one may have written it: what it means for access to that
 /// tenant is not guessed, and nobody else is affected.
@@ -17,6 +18,12 @@ pub struct Unreadable {
     event_type: String,
     #[source]
     cause: Corruption,
+}
+
+impl Unreadable {
+    pub fn new(event: &RecordedEvent, cause: Corruption) -> Self {
+        Self { position: event.position, event_type: event.event_type.clone(), cause }
+    }
 }
 
 /// What an event did.
@@ -34,11 +41,20 @@ pub(super) struct Tenants {
     known: HashMap<TenantId, Standing>,
     /// Tenants that something happened to which this release can't read.
     undecidable: HashSet<TenantId>,
+    /// Who agreed that an MSP manages the tenant, by a pseudonym: its owner no more.
+    former_owners: HashMap<TenantId, String>,
+    pub links: Links,
 }
 
 impl Tenants {
-    pub fn new(tenants: Vec<(TenantId, Standing)>) -> Self {
-        Self { known: tenants.into_iter().collect(), undecidable: HashSet::new() }
+    pub fn new(tenants: Vec<(TenantId, Standing)>, former_owners: Vec<(TenantId, String)>, links: Links) -> Self {
+        let (known, former_owners) = (tenants.into_iter().collect(), former_owners.into_iter().collect());
+        Self { known, undecidable: HashSet::new(), former_owners, links }
+    }
+
+    /// Whether this subject was the tenant's owner until it joined its MSP.
+    pub fn is_former_owner(&self, tenant: TenantId, subject_id: &str) -> bool {
+        self.former_owners.get(&tenant).is_some_and(|owner| owner == subject_id)
     }
 
     pub fn get(&self, tenant: TenantId) -> Option<Standing> {
@@ -52,16 +68,20 @@ impl Tenants {
 
     /// Takes over what an event says. Streams of other aggregates say nothing to the gate.
     pub fn apply(&mut self, event: &RecordedEvent) -> Applied {
-        if event.stream.aggregate_type != Tenant::TYPE {
-            return Applied::default();
+        match &*event.stream.aggregate_type {
+            Tenant::TYPE => self.apply_to_tenant(event),
+            Link::TYPE => self.links.apply(event),
+            _ => Applied::default(),
         }
+    }
+
+    fn apply_to_tenant(&mut self, event: &RecordedEvent) -> Applied {
         let tenant = TenantId::from_uuid(event.tenant_id);
         let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, &event.payload) {
             Ok(decoded) => decoded,
             Err(cause) => {
                 self.undecidable.insert(tenant);
-                let unreadable = Unreadable { position: event.position, event_type: event.event_type.clone(), cause };
-                return Applied { unreadable: Some(unreadable), deleted: false };
+                return Applied { unreadable: Some(Unreadable::new(event, cause)), deleted: false };
             }
         };
         let stage = match decoded {
@@ -73,13 +93,29 @@ impl Tenants {
             Event::Reinstated { .. } => Stage::Active,
             Event::Deprovisioned { .. } => Stage::Deprovisioning,
             Event::Deleted { .. } => Stage::Deleted,
-            Event::Updated { .. } | Event::UsageReported { .. } | Event::UsageMonthly { .. } => {
-                return Applied::default();
+            Event::Joined { msp, former_owner, .. } => {
+                self.former_owners.insert(tenant, former_owner.to_string());
+                return self.belongs(tenant, TenantKind::Customer { msp });
             }
+            Event::Unlinked { .. } => {
+                self.former_owners.remove(&tenant);
+                return self.belongs(tenant, TenantKind::Independent);
+            }
+            Event::Updated { .. }
+            | Event::UsageReported { .. }
+            | Event::UsageMonthly { .. }
+            | Event::DomainProven { .. } => return Applied::default(),
         };
         if let Some(standing) = self.known.get_mut(&tenant) {
             standing.stage = stage;
         }
         Applied { deleted: stage == Stage::Deleted, unreadable: None }
+    }
+
+    fn belongs(&mut self, tenant: TenantId, kind: TenantKind) -> Applied {
+        if let Some(standing) = self.known.get_mut(&tenant) {
+            standing.kind = kind;
+        }
+        Applied::default()
     }
 }
