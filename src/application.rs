@@ -18,13 +18,13 @@ use crate::dispatch::{Dispatcher, Settings};
 use crate::dns::DomainProofs;
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, LinkStanding, Standing};
+use crate::identity::{Gate, GateStart, Identity, LinkStanding, Ownership, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
 use crate::stopping::{Budget, Stopping};
 use crate::telemetry::FLUSHED_WITHIN;
-use crate::{bootstrap, control, health, metrics, native};
+use crate::{bootstrap, control, health, metrics, native, netbird};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
 const LINGER: Duration = Duration::from_secs(5);
@@ -164,7 +164,8 @@ async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     let mut start = GateStart { position: stages.position.min(grants.position), ..GateStart::default() };
     for tenant in stages.tenants {
         start.tenants.push((tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }));
-        start.former_owners.extend(tenant.former_owner.map(|owner| (tenant.tenant_id, owner)));
+        let owner = tenant.owner.map(Ownership::Owner).or(tenant.former_owner.map(Ownership::Former));
+        start.owners.extend(owner.map(|owner| (tenant.tenant_id, owner)));
     }
     start.links.extend(grants.links.into_iter().map(|link| LinkStanding {
         msp: link.msp,
@@ -188,6 +189,7 @@ fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(observe::observe))
             .configure(health::routes)
             .configure(native::routes)
+            .configure(netbird::routes)
             .configure(|routes| {
                 if !metrics_apart {
                     metrics::routes(routes);

@@ -1,6 +1,6 @@
 //! The service: configuration, identity, dispatch of commands, HTTP dialects, scheduler and command line.
 //!
-//! The way of a command: a dialect's DTO becomes a command (`native`), the caller is authorized (`identity`), the command
+//! The way of a command: a dialect's DTO becomes a command (`native`, `netbird`), the caller is authorized (`identity`), the command
 //! is decided and appended (`dispatch`), the views catch up (`tenure_projections`), the dialect answers.
 
 mod app;
@@ -16,6 +16,7 @@ mod http;
 pub mod identity;
 mod metrics;
 mod native;
+mod netbird;
 mod scheduler;
 mod stopping;
 mod telemetry;

@@ -82,7 +82,7 @@ pub enum Command {
     RecordMonthlyUsage { usage: MonthlyUsage, at: DateTime<Utc> },
     /// Makes a domain the tenant's own. It must be nobody else's in the cell, see [`DOMAIN_CLAIM`].
     ProveDomain { domain: DomainName, at: DateTime<Utc> },
-    /// Puts an independent tenant under an MSP. `by`: who agrees for it, its owner if one is named.
+    /// Puts an independent tenant under an MSP. `by`: which owner of it agrees.
     Join { msp: TenantId, by: SubjectId, at: DateTime<Utc> },
     /// Lets the tenant live on without its MSP, under an owner. `owner_id`: how events name that person.
     Leave { msp: TenantId, owner: Personal<UserId>, owner_id: SubjectId, at: DateTime<Utc> },
@@ -205,9 +205,6 @@ pub enum Error {
     /// Only who has no MSP can join one.
     #[error("the tenant has an MSP, or is one")]
     NotIndependent,
-    /// Another person is named as the owner.
-    #[error("only the tenant's owner can agree to that")]
-    NotTheOwner,
     /// Nobody lets go what is not theirs.
     #[error("the tenant is not managed by MSP {msp}")]
     NotManagedBy { msp: TenantId },

@@ -116,6 +116,7 @@ fn provisioned(fact: &Fact<'_>, account: &NewAccount, at: DateTime<Utc>) -> Tena
         deleted_at: None,
         last_activity_at: at,
         sequence: fact.recorded.sequence,
+        owner: None,
         former_owner: None,
     }
 }
@@ -174,11 +175,11 @@ fn tenant_changed(event: &tenant::Event, row: &mut DirectoryRow, rows: &mut Rows
         tenant::Event::UsageReported { resources, grants: _, at: _ } => row.record.current_resources = *resources,
         tenant::Event::Joined { msp, former_owner, at: _ } => {
             belong(row, rows, TenantKind::Customer { msp: *msp });
-            row.record.former_owner = Some(former_owner.to_string());
+            (row.record.owner, row.record.former_owner) = (None, Some(former_owner.to_string()));
         }
-        tenant::Event::Unlinked { .. } => {
+        tenant::Event::Unlinked { owner_id, msp: _, owner: _, at: _ } => {
             belong(row, rows, TenantKind::Independent);
-            row.record.former_owner = None;
+            (row.record.owner, row.record.former_owner) = (Some(owner_id.to_string()), None);
         }
         // `apply` makes the row of a tenant provisioned; the others change nothing here but the last activity.
         tenant::Event::Provisioned { .. } | tenant::Event::UsageMonthly { .. } | tenant::Event::DomainProven { .. } => {

@@ -101,6 +101,9 @@ async fn counts_follow_a_tenant_that_leaves_and_joins(deployment: Deployment) {
     passed(&views, world.head).await;
     assert_eq!((totals(world.msp).await, totals(other.msp).await), (vec![(TenantStage::Active, 1)], vec![]));
     assert_eq!(tenants::find(&views, world.msp, tenant).await.unwrap(), None);
+    let stages = tenants::stages(&views).await.unwrap().tenants;
+    let stage = stages.iter().find(|stage| stage.tenant_id == tenant).unwrap();
+    assert_eq!((stage.kind, stage.owner.as_deref()), (TenantKind::Independent, Some("~owner")));
 
     world.join(tenant, other.msp).await.unwrap();
     world.suspend(tenant).await.unwrap();
@@ -110,5 +113,5 @@ async fn counts_follow_a_tenant_that_leaves_and_joins(deployment: Deployment) {
     assert_eq!(found.kind, TenantKind::Customer { msp: other.msp });
     let stages = tenants::stages(&views).await.unwrap().tenants;
     let stage = stages.iter().find(|stage| stage.tenant_id == tenant).unwrap();
-    assert_eq!(stage.former_owner.as_deref(), Some("~owner"));
+    assert_eq!((stage.owner.as_deref(), stage.former_owner.as_deref()), (None, Some("~owner")));
 }

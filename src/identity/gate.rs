@@ -27,6 +27,7 @@ use links::Links;
 use standing::Tenants;
 
 pub use links::LinkStanding;
+pub use standing::Ownership;
 
 /// For how long what was read counts as the present.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -47,8 +48,8 @@ pub struct GateStart {
     pub position: Position,
     /// Every tenant as it is there.
     pub tenants: Vec<(TenantId, Standing)>,
-    /// Who was a tenant's owner until it joined its MSP, by a pseudonym.
-    pub former_owners: Vec<(TenantId, String)>,
+    /// Who owns a tenant that an MSP let go, or owned one that joined.
+    pub owners: Vec<(TenantId, Ownership)>,
     /// Every link that holds.
     pub links: Vec<LinkStanding>,
 }
@@ -90,7 +91,7 @@ impl Gate {
     pub async fn start(log: EventLog, start: GateStart) -> Result<Self, GateError> {
         let inner = Arc::new(Inner {
             log,
-            tenants: RwLock::new(Tenants::new(start.tenants, start.former_owners, Links::new(start.links))),
+            tenants: RwLock::new(Tenants::new(start.tenants, start.owners, Links::new(start.links))),
             position: Milestone::new(start.position),
             born: Instant::now(),
             fresh_at_ms: AtomicU64::new(0),
@@ -157,10 +158,10 @@ impl Gate {
         tenants.links.let_in(msp, groups)
     }
 
-    /// Whether this subject was the tenant's owner until it joined its MSP.
-    pub(super) fn is_former_owner(&self, tenant: TenantId, subject_id: &str) -> bool {
+    /// Who owns a tenant since an MSP let it go, or owned it until it joined one.
+    pub(super) fn ownership(&self, tenant: TenantId) -> Option<Ownership> {
         let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants.is_former_owner(tenant, subject_id)
+        tenants.ownership(tenant).cloned()
     }
 
     /// The MSP of a customer; `None` for an MSP, for who has none and for what is no tenant.

@@ -24,7 +24,7 @@ use crate::config::{Config, Mode};
 
 pub use denied::{Answer, Denied, TokenFault};
 pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
-pub use gate::{Gate, GateError, GateStart, LinkStanding, Standing};
+pub use gate::{Gate, GateError, GateStart, LinkStanding, Ownership, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
 pub use principal::{Principal, Role, UnknownRole};
@@ -116,9 +116,14 @@ impl Identity {
         principal::subject_id(subject, |subject| self.inner.gate.blind(subject))
     }
 
-    /// Who owned the tenant until it joined its MSP is an administrator there, whatever an old token says.
+    /// Whom an MSP named that let the tenant go owns it, and who agreed to join an MSP is an administrator there: whatever
+    /// their tokens say.
     fn role_now(&self, role: Role, tenant: TenantId, subject_id: &str) -> Role {
-        if role == Role::PrimeAdmin && self.inner.gate.is_former_owner(tenant, subject_id) { Role::Admin } else { role }
+        match self.inner.gate.ownership(tenant) {
+            Some(Ownership::Owner(owner)) if owner == subject_id => Role::PrimeAdmin,
+            Some(Ownership::Former(owner)) if owner == subject_id && role == Role::PrimeAdmin => Role::Admin,
+            Some(Ownership::Owner(_) | Ownership::Former(_)) | None => role,
+        }
     }
 
     /// Whether the principal may do this to any tenant at all.

@@ -130,6 +130,14 @@ impl Principal {
     }
 }
 
+impl Principal {
+    /// The subject as it may be written down.
+    #[must_use]
+    pub fn subject_id(&self) -> &str {
+        &self.subject_id
+    }
+}
+
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal").field("id", &self.id()).field("role", &self.role).finish_non_exhaustive()

@@ -158,9 +158,6 @@ impl From<tenant::Error> for Problem {
             Error::PeriodAfterDeletion { .. } => conflict("period-after-deletion", "The tenant was deleted before"),
             Error::OtherDomain { .. } => conflict("other-domain", "The tenant has another domain"),
             Error::NotIndependent => conflict("not-independent", "The tenant has an MSP"),
-            Error::NotTheOwner => {
-                return Self::new(StatusCode::FORBIDDEN, "not-the-owner", "Only the tenant's owner can do that");
-            }
             Error::NotManagedBy { .. } => conflict("not-managed", "The tenant is not managed by this MSP"),
         };
         problem.detail(error)

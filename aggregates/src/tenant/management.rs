@@ -16,16 +16,11 @@ impl Account {
         }
     }
 
-    /// By the owner, where one is named.
     pub(super) fn join(&self, msp: TenantId, by: SubjectId, at: DateTime<Utc>) -> Result<Vec<Event>, Error> {
         match self.kind {
-            TenantKind::Msp | TenantKind::Customer { .. } => return Err(Error::NotIndependent),
-            TenantKind::Independent => {}
+            TenantKind::Msp | TenantKind::Customer { .. } => Err(Error::NotIndependent),
+            TenantKind::Independent => Ok(vec![Event::Joined { msp, former_owner: by, at }]),
         }
-        if self.owner.as_ref().is_some_and(|owner| *owner != by) {
-            return Err(Error::NotTheOwner);
-        }
-        Ok(vec![Event::Joined { msp, former_owner: by, at }])
     }
 
     pub(super) fn leave(

@@ -26,12 +26,6 @@ fn a_tenant_that_leaves_its_msp_is_its_owners_and_can_join_one_again() {
 }
 
 #[test]
-fn only_the_named_owner_agrees_to_join() {
-    let by_another = Command::Join { msp: msp_id(), by: value("somebody-else"), at: at(NOW) };
-    assert_eq!(when(&independent(), by_another), Err(Error::NotTheOwner));
-}
-
-#[test]
 fn who_has_an_msp_or_is_one_joins_none() {
     for history in [active(), active_msp()] {
         assert_eq!(when(&history, join(at(NOW))), Err(Error::NotIndependent));

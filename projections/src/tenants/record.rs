@@ -29,6 +29,7 @@ pub(super) const TENANTS: Table = Table {
         nullable_integer("deleted_at"),
         integer("last_activity_at"),
         integer("sequence"),
+        nullable_text("owner"),
         nullable_text("former_owner"),
         text("administrators"),
     ],
@@ -74,6 +75,8 @@ pub struct TenantRecord {
     pub last_activity_at: DateTime<Utc>,
     /// The last sequence of the tenant's own stream: its version.
     pub sequence: u64,
+    /// Whose it is since its MSP let it go, by a pseudonym.
+    pub owner: Option<String>,
     /// Who agreed that its MSP manages it, by a pseudonym, if somebody had to.
     pub former_owner: Option<String>,
 }
@@ -110,6 +113,7 @@ impl Row for DirectoryRow {
             record.deleted_at.map(micros).into(),
             micros(record.last_activity_at).into(),
             i64::try_from(record.sequence).unwrap_or(i64::MAX).into(),
+            record.owner.into(),
             record.former_owner.into(),
             serde_json::json!(administrators).to_string().into(),
         ]
@@ -135,6 +139,7 @@ impl Row for DirectoryRow {
             deleted_at: cells.optional_time().ok()?,
             last_activity_at: cells.time()?,
             sequence: cells.number()?,
+            owner: cells.optional_text().ok()?,
             former_owner: cells.optional_text().ok()?,
         };
         Some(Self { record, administrators: cells.json()? })

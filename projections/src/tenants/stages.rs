@@ -21,6 +21,8 @@ pub struct TenantStage {
     pub kind: TenantKind,
     /// Where it is in its life.
     pub status: Stage,
+    /// Whose it is since its MSP let it go, by a pseudonym.
+    pub owner: Option<String>,
     /// Who agreed that its MSP manages it, by a pseudonym, if somebody had to.
     pub former_owner: Option<String>,
 }
@@ -41,7 +43,7 @@ pub struct TenantStages {
 pub async fn stages(views: &Views) -> Result<TenantStages, QueryError> {
     // The position first: what commits while the pages are read is then in them, or follows from the feed, or both.
     let position = views.committed_position(View::Tenants).await?;
-    let sql = "select tenant_id, kind, msp_id, status, former_owner from {tenants} where tenant_id > $1 \
+    let sql = "select tenant_id, kind, msp_id, status, owner, former_owner from {tenants} where tenant_id > $1 \
                order by tenant_id limit $2";
     let (mut tenants, mut after) = (Vec::new(), String::new());
     loop {
@@ -55,7 +57,8 @@ pub async fn stages(views: &Views) -> Result<TenantStages, QueryError> {
                 let tenant_id: TenantId = cells.parsed()?;
                 let kind = read_kind(&mut cells)?;
                 let status = stage_named(&cells.text()?)?;
-                Some(TenantStage { tenant_id, kind, status, former_owner: cells.optional_text().ok()? })
+                let (owner, former_owner) = (cells.optional_text().ok()?, cells.optional_text().ok()?);
+                Some(TenantStage { tenant_id, kind, status, owner, former_owner })
             };
             let stage = read().ok_or(QueryError::Malformed)?;
             after = stage.tenant_id.to_string();

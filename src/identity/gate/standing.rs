@@ -35,26 +35,34 @@ pub(super) struct Applied {
     pub unreadable: Option<Unreadable>,
 }
 
+/// What an MSP's coming or going says of one person in a tenant, named by a pseudonym.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The tenant is this person's since its MSP let it go.
+    Owner(String),
+    /// This person agreed that an MSP manages the tenant, and is an administrator like others.
+    Former(String),
+}
+
 /// Every tenant there ever was.
 #[derive(Debug, Default)]
 pub(super) struct Tenants {
     known: HashMap<TenantId, Standing>,
     /// Tenants that something happened to which this release can't read.
     undecidable: HashSet<TenantId>,
-    /// Who agreed that an MSP manages the tenant, by a pseudonym: its owner no more.
-    former_owners: HashMap<TenantId, String>,
+    owners: HashMap<TenantId, Ownership>,
     pub links: Links,
 }
 
 impl Tenants {
-    pub fn new(tenants: Vec<(TenantId, Standing)>, former_owners: Vec<(TenantId, String)>, links: Links) -> Self {
-        let (known, former_owners) = (tenants.into_iter().collect(), former_owners.into_iter().collect());
-        Self { known, undecidable: HashSet::new(), former_owners, links }
+    pub fn new(tenants: Vec<(TenantId, Standing)>, owners: Vec<(TenantId, Ownership)>, links: Links) -> Self {
+        let (known, owners) = (tenants.into_iter().collect(), owners.into_iter().collect());
+        Self { known, undecidable: HashSet::new(), owners, links }
     }
 
-    /// Whether this subject was the tenant's owner until it joined its MSP.
-    pub fn is_former_owner(&self, tenant: TenantId, subject_id: &str) -> bool {
-        self.former_owners.get(&tenant).is_some_and(|owner| owner == subject_id)
+    /// Who owns the tenant, or did.
+    pub fn ownership(&self, tenant: TenantId) -> Option<&Ownership> {
+        self.owners.get(&tenant)
     }
 
     pub fn get(&self, tenant: TenantId) -> Option<Standing> {
@@ -94,11 +102,11 @@ impl Tenants {
             Event::Deprovisioned { .. } => Stage::Deprovisioning,
             Event::Deleted { .. } => Stage::Deleted,
             Event::Joined { msp, former_owner, .. } => {
-                self.former_owners.insert(tenant, former_owner.to_string());
+                self.owners.insert(tenant, Ownership::Former(former_owner.to_string()));
                 return self.belongs(tenant, TenantKind::Customer { msp });
             }
-            Event::Unlinked { .. } => {
-                self.former_owners.remove(&tenant);
+            Event::Unlinked { owner_id, .. } => {
+                self.owners.insert(tenant, Ownership::Owner(owner_id.to_string()));
                 return self.belongs(tenant, TenantKind::Independent);
             }
             Event::Updated { .. }

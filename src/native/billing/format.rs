@@ -18,7 +18,8 @@ pub enum Format {
 }
 
 /// Members of `data` that have a column of their own.
-const DATA_COLUMNS: [&str; 6] = ["reason", "retentionEndsUtc", "period", "userCount", "resourceCount", "grantCount"];
+const DATA_COLUMNS: [&str; 7] =
+    ["reason", "retentionEndsUtc", "period", "userCount", "resourceCount", "grantCount", "priceId"];
 
 impl Format {
     /// What the client would rather have; JSON where it doesn't say or wants what there isn't.

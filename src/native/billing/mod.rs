@@ -83,6 +83,10 @@ struct Details {
     /// Monthly usage: grants at the month's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_count: Option<u32>,
+    /// Subscription changed: the price from then on.
+    #[serde(rename = "priceId", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "price_1HhxOpBzq4JbCqRmJxkpzL2V")]
+    price_id: Option<String>,
 }
 
 /// A member that is there, even as `null`, unlike one that is not.
