@@ -8,7 +8,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
+use tenure_aggregates::Folded;
+use tenure_aggregates::access_token::LastUse;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
+use tenure_projections::access_tokens::{self, TokenRecord};
 use tenure_projections::{Views, ViewsConfig, links, tenants};
 use tokio::time::Instant;
 
@@ -18,7 +21,7 @@ use crate::dispatch::{Dispatcher, Settings};
 use crate::dns::DomainProofs;
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, LinkStanding, Ownership, Standing};
+use crate::identity::{Gate, GateStart, Identity, KnownToken, LinkStanding, Ownership, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
@@ -72,6 +75,7 @@ impl Application {
             dispatcher,
             clock: config.clock(),
             rate_limit: RateLimit::per_minute(config.requests_per_minute),
+            token_rate_limit: RateLimit::with_burst(config.token_requests_per_minute, config.token_burst),
             body_limit_bytes: config.body_limit_bytes,
             http: HttpStats::new(),
             sampler,
@@ -160,8 +164,11 @@ async fn open_log(config: &Config) -> anyhow::Result<EventLog> {
 async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     let stages = tenants::stages(views).await.context("the gate can't read the views")?;
     let grants = links::grants(views).await.context("the gate can't read the views")?;
-    // From where the view that is behind stands: what the other one knows already comes once more, in its order.
-    let mut start = GateStart { position: stages.position.min(grants.position), ..GateStart::default() };
+    let live = access_tokens::live(views).await.context("the gate can't read the views")?;
+    // Each view has come as far as it has: what one has passed already is taken over once more.
+    let position = stages.position.min(grants.position).min(live.position);
+    let mut start = GateStart { position, ..GateStart::default() };
+    start.tokens.extend(live.tokens.into_iter().map(known_token));
     for tenant in stages.tenants {
         start.tenants.push((tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }));
         let owner = tenant.owner.map(Ownership::Owner).or(tenant.former_owner.map(Ownership::Former));
@@ -174,6 +181,21 @@ async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
         groups: link.groups,
     }));
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
+}
+
+fn known_token(record: TokenRecord) -> KnownToken {
+    KnownToken {
+        id: record.token_id,
+        hash: record.hash,
+        tenant: record.tenant_id,
+        role: record.role,
+        groups: record.groups.into(),
+        expires_at: record.expires_at,
+        uses: Folded {
+            state: record.last_used_at.map_or(LastUse::Never, |at| LastUse::Used { at }),
+            sequence: record.uses,
+        },
+    }
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

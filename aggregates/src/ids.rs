@@ -80,3 +80,8 @@ impl LinkId {
         Self(Uuid::new_v5(&NAMESPACE, &pair))
     }
 }
+
+id! {
+    /// A personal access token.
+    AccessTokenId
+}

@@ -13,6 +13,7 @@ mod period;
 mod retention;
 mod short_code;
 mod text;
+mod token;
 
 pub use domain::{DomainError, DomainName};
 pub use email::{EmailAddress, EmailError};
@@ -23,7 +24,8 @@ pub use module::{ModuleError, ModuleName, Modules};
 pub use period::{PeriodError, UsagePeriod};
 pub use retention::{Retention, RetentionError};
 pub use short_code::{ShortCode, ShortCodeError};
-pub use text::{DisplayName, PersonName, Reason, TextError};
+pub use text::{DisplayName, PersonName, PrincipalId, Reason, TextError, TokenName};
+pub use token::{LifetimeError, TokenHash, TokenHashError, TokenLifetime};
 
 /// A value kept as a string: one way in (`parse`), read access, and the same way in from serde.
 macro_rules! string_value {

@@ -2,6 +2,7 @@
 
 mod domain;
 mod email;
+mod group;
 mod identifier;
 mod limit;
 mod module;
@@ -9,3 +10,4 @@ mod period;
 mod retention;
 mod short_code;
 mod text;
+mod token;

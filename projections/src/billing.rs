@@ -6,7 +6,7 @@ mod page;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tenure_aggregates::{TenantId, TenantKind, administrator, subscription, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, subscription, tenant};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
@@ -66,6 +66,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "link.unlinked",
     "link.withdrawn",
     "link.closed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// The namespace of billing events' ids. Never to be changed: exporters and bills refer to what is derived from it.
@@ -180,7 +183,9 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => None,
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
@@ -188,13 +193,15 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Tenant(event) => event,
         Happened::Subscription(event) => return subscribed(fact, event, rows),
-        // People are billed by the month's counts, and a link costs nothing.
+        // People are billed by the month's counts, links and tokens not at all.
         Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
         )
-        | Happened::Link(_) => return Ok(()),
+        | Happened::Link(_)
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
     let data = match event {
         tenant::Event::Provisioned { account, at: _ } => {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::values::UsagePeriod;
-use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, tenant};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
 use crate::cells::{CellsReader, micros};
@@ -51,6 +51,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "link.unlinked",
     "link.withdrawn",
     "link.closed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// What is to be done.
@@ -176,7 +179,9 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | administrator::Event::Removed { .. },
         )
         | Happened::Link(_)
-        | Happened::Subscription(_) => None,
+        | Happened::Subscription(_)
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
@@ -223,7 +228,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             | administrator::Event::Removed { .. },
         )
         | Happened::Link(_)
-        | Happened::Subscription(_) => {}
+        | Happened::Subscription(_)
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => {}
     }
     Ok(())
 }

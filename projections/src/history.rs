@@ -1,8 +1,9 @@
 //! Recorded events as the views read them: typed, and told apart from those that only a newer release knows.
 
 use chrono::{DateTime, Utc};
+use tenure_aggregates::access_token::{self, LastUse, last_use};
 use tenure_aggregates::{
-    Administrator, Decider, Link, Subscription, Tenant, administrator, decode, link, subscription, tenant,
+    AccessToken, Administrator, Decider, Link, Subscription, Tenant, administrator, decode, link, subscription, tenant,
 };
 use tenure_event_log::RecordedEvent;
 
@@ -13,6 +14,8 @@ pub(crate) enum Happened {
     Administrator(administrator::Event),
     Link(link::Event),
     Subscription(subscription::Event),
+    AccessToken(access_token::Event),
+    AccessTokenUse(last_use::Event),
 }
 
 impl Happened {
@@ -23,6 +26,8 @@ impl Happened {
             Self::Administrator(event) => event.at(),
             Self::Link(event) => event.at(),
             Self::Subscription(event) => event.at(),
+            Self::AccessToken(event) => event.at(),
+            Self::AccessTokenUse(event) => event.at(),
         }
     }
 }
@@ -90,6 +95,9 @@ const LINK_EVENTS: &[(&str, u32)] = &[
 
 /// The same for subscriptions.
 const SUBSCRIPTION_EVENTS: &[(&str, u32)] = &[("tenant.subscription.changed", 1), ("tenant.subscription.cancelled", 1)];
+/// The same for access tokens, and for their uses.
+const ACCESS_TOKEN_EVENTS: &[(&str, u32)] = &[("access_token.created", 1), ("access_token.revoked", 1)];
+const ACCESS_TOKEN_USE_EVENTS: &[(&str, u32)] = &[("access_token.used", 1)];
 
 /// Reads an event, whatever shape it had when it was written.
 pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
@@ -98,6 +106,8 @@ pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
         Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
         Link::TYPE => typed::<Link>(event, LINK_EVENTS).map(Happened::Link),
         Subscription::TYPE => typed::<Subscription>(event, SUBSCRIPTION_EVENTS).map(Happened::Subscription),
+        AccessToken::TYPE => typed::<AccessToken>(event, ACCESS_TOKEN_EVENTS).map(Happened::AccessToken),
+        LastUse::TYPE => typed::<LastUse>(event, ACCESS_TOKEN_USE_EVENTS).map(Happened::AccessTokenUse),
         _ => Err(Obstacle::Unknown),
     }
 }

@@ -58,6 +58,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// A link that holds.
@@ -135,8 +138,12 @@ fn stage_named(name: &str) -> Option<Stage> {
 
 pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
     match fact.happened {
-        Happened::Link(Event::Created { .. }) | Happened::Tenant(_) | Happened::Administrator(_) => None,
-        Happened::Subscription(_) => None,
+        Happened::Link(Event::Created { .. })
+        | Happened::Tenant(_)
+        | Happened::Administrator(_)
+        | Happened::Subscription(_)
+        | Happened::AccessToken(_)
+        | Happened::AccessTokenUse(_) => None,
         Happened::Link(
             Event::Updated { .. }
             | Event::Verified { .. }
@@ -154,7 +161,11 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Link(event) => event,
         // An account's own life shows elsewhere.
-        Happened::Tenant(_) | Happened::Administrator(_) | Happened::Subscription(_) => return Ok(()),
+        Happened::Tenant(_)
+        | Happened::Administrator(_)
+        | Happened::Subscription(_)
+        | Happened::AccessToken(_)
+        | Happened::AccessTokenUse(_) => return Ok(()),
     };
     match event {
         Event::Created { link, origin, at } => {

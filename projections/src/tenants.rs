@@ -10,7 +10,7 @@ mod stages;
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::tenant::{Changes, NewAccount, Stage};
-use tenure_aggregates::{AdministratorId, TenantId, TenantKind, administrator, subscription, tenant};
+use tenure_aggregates::{AdministratorId, TenantId, TenantKind, access_token, administrator, subscription, tenant};
 
 pub use cursor::{Cursor, CursorError};
 pub use list::{ListFilter, Page, TenantCounts, TenantPage, counts, find, list, totals};
@@ -69,7 +69,11 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => Some((&TENANTS, vec![fact.tenant().to_string().into()])),
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => {
+            Some((&TENANTS, vec![fact.tenant().to_string().into()]))
+        }
     }
 }
 
@@ -92,6 +96,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             change(fact, rows, |_, _| Ok(()))
         }
         Happened::Link(_) => Ok(()),
+        // An activity, and nothing else that is shown here.
+        Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => change(fact, rows, |_, _| Ok(())),
     }
 }
 

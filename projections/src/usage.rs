@@ -1,7 +1,7 @@
 //! What each tenant held at the end of each month, by the time at which the log took the events.
 
 use tenure_aggregates::values::UsagePeriod;
-use tenure_aggregates::{AdministratorId, TenantId, administrator, tenant};
+use tenure_aggregates::{AdministratorId, TenantId, access_token, administrator, tenant};
 
 use crate::batch::{Cells, Table, Write, integer, text};
 use crate::cells::CellsReader;
@@ -54,6 +54,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "link.unlinked",
     "link.withdrawn",
     "link.closed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// What a tenant holds.
@@ -171,7 +174,9 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
         )
         | Happened::Administrator(administrator::Event::Invited { .. })
         | Happened::Link(_)
-        | Happened::Subscription(_) => None,
+        | Happened::Subscription(_)
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
@@ -208,7 +213,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         )
         | Happened::Administrator(administrator::Event::Invited { .. })
         | Happened::Link(_)
-        | Happened::Subscription(_) => return Ok(()),
+        | Happened::Subscription(_)
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
     let period = UsagePeriod::containing(fact.recorded.recorded_at);
     rows.put(MonthRow { tenant_id, period, counts: present.counts() });

@@ -6,7 +6,7 @@ use tenure_event_log::RecordedEvent;
 use crate::batch::{Cells, Table};
 use crate::history::{Happened, Obstacle};
 use crate::rows::Rows;
-use crate::{billing, deadlines, links, tenants, usage};
+use crate::{access_tokens, billing, deadlines, links, tenants, usage};
 
 /// An event on its way into a view.
 pub(crate) struct Fact<'a> {
@@ -39,6 +39,8 @@ pub(crate) enum View {
     Usage,
     /// Links between MSPs and accounts.
     Links,
+    /// Personal access tokens.
+    AccessTokens,
 }
 
 /// Which version of each view this process has.
@@ -61,7 +63,8 @@ impl Versions {
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage, Self::Links];
+    pub const ALL: [Self; 6] =
+        [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage, Self::Links, Self::AccessTokens];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|view| view.name() == name)
@@ -74,6 +77,7 @@ impl View {
             Self::Deadlines => "deadlines",
             Self::Usage => "usage",
             Self::Links => "links",
+            Self::AccessTokens => "access_tokens",
         }
     }
 
@@ -85,6 +89,7 @@ impl View {
             Self::Deadlines => 2,
             Self::Usage => 3,
             Self::Links => 4,
+            Self::AccessTokens => 5,
         }
     }
 
@@ -92,7 +97,7 @@ impl View {
     /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
     const fn version(self) -> u32 {
         match self {
-            Self::Deadlines | Self::Usage | Self::Links => 1,
+            Self::Deadlines | Self::Usage | Self::Links | Self::AccessTokens => 1,
             Self::Tenants | Self::Billing => 2,
         }
     }
@@ -104,6 +109,7 @@ impl View {
             Self::Deadlines => deadlines::TABLES,
             Self::Usage => usage::TABLES,
             Self::Links => links::TABLES,
+            Self::AccessTokens => access_tokens::TABLES,
         }
     }
 
@@ -116,6 +122,7 @@ impl View {
             Self::Deadlines => deadlines::IGNORED,
             Self::Usage => usage::IGNORED,
             Self::Links => links::IGNORED,
+            Self::AccessTokens => access_tokens::IGNORED,
         }
         .contains(&event_type)
     }
@@ -128,6 +135,7 @@ impl View {
             Self::Deadlines => deadlines::reads(fact),
             Self::Usage => usage::reads(fact),
             Self::Links => links::reads(fact),
+            Self::AccessTokens => access_tokens::reads(fact),
         }
     }
 
@@ -139,6 +147,7 @@ impl View {
             Self::Deadlines => deadlines::apply(fact, rows),
             Self::Usage => usage::apply(fact, rows),
             Self::Links => links::apply(fact, rows),
+            Self::AccessTokens => access_tokens::apply(fact, rows),
         }
     }
 }

@@ -25,6 +25,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access_tokens;
 mod billing;
 mod crashes;
 mod deadlines;

@@ -11,8 +11,8 @@ use super::error::{ConfigError, Origin};
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
 const ENVIRONMENT_PREFIX: &str = "TENURE_";
-/// Names the configuration file; read by the command line, so not a setting.
-const CONFIG_VARIABLE: &str = "TENURE_CONFIG";
+/// The configuration file, and what `tenure pat` asks a service with: read by the command line, so not settings.
+const COMMAND_LINE_VARIABLES: [&str; 3] = ["TENURE_CONFIG", "TENURE_URL", "TENURE_TOKEN"];
 /// The standard name of a collector's address, and the setting that it stands for.
 const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const OTLP_ENDPOINT: &str = "otlp_endpoint";
@@ -29,7 +29,7 @@ pub enum Shown {
 }
 
 /// Every setting but the `[[msp]]` list, in the order of the default file.
-pub const SETTINGS: [(&str, Shown); 28] = [
+pub const SETTINGS: [(&str, Shown); 30] = [
     ("mode", Shown::Whole),
     ("listen", Shown::Whole),
     ("metrics_listen", Shown::Whole),
@@ -51,6 +51,8 @@ pub const SETTINGS: [(&str, Shown); 28] = [
     ("release_short_codes", Shown::Whole),
     ("body_limit_bytes", Shown::Whole),
     ("requests_per_minute", Shown::Whole),
+    ("token_requests_per_minute", Shown::Whole),
+    ("token_burst", Shown::Whole),
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
     ("drain_seconds", Shown::Whole),
@@ -137,7 +139,7 @@ impl Layers {
     }
 
     fn add_variable(&mut self, name: &str, value: String) -> Result<(), ConfigError> {
-        if name == CONFIG_VARIABLE || is_orchestrators(name) {
+        if COMMAND_LINE_VARIABLES.contains(&name) || is_orchestrators(name) {
             return Ok(());
         }
         let origin = Origin::Environment(name.to_owned());

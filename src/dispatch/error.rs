@@ -1,6 +1,6 @@
 //! Why a command was not carried out. Dialects map it to their own errors, exhaustively.
 
-use tenure_aggregates::{CorruptHistory, Refusal, administrator, link, subscription, tenant};
+use tenure_aggregates::{CorruptHistory, Refusal, access_token, administrator, link, subscription, tenant};
 use tenure_event_log::{AppendError, ReadError, Violation};
 
 /// Why a command was not carried out. Nothing of it was written, unless said otherwise.
@@ -24,6 +24,15 @@ pub enum CommandError {
     /// The domain belongs to a tenant that the MSP manages already, or that is being deleted.
     #[error("the domain belongs to a tenant of this MSP, or to one that is being deleted")]
     DomainHeld,
+    /// A rule of the access token refuses it.
+    #[error(transparent)]
+    AccessToken(access_token::Error),
+    /// The request made an access token before, which can't be shown again.
+    #[error("the request made the access token {id} before")]
+    TokenShownOnce {
+        /// The token.
+        id: String,
+    },
     /// A name is held by another aggregate.
     #[error("claim {scope} is taken")]
     ClaimTaken {
@@ -84,9 +93,11 @@ impl CommandError {
             | Self::Link(_)
             | Self::Subscription(_)
             | Self::DomainHeld
+            | Self::AccessToken(_)
             | Self::MspNotActive
             | Self::PreconditionFailed { .. } => true,
             Self::ClaimTaken { .. }
+            | Self::TokenShownOnce { .. }
             | Self::LimitExceeded { .. }
             | Self::KeyReused
             | Self::InFlight

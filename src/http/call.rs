@@ -82,7 +82,7 @@ impl<D: Dialect, O: Operation> FromRequest for Call<D, O> {
             let app = request.app_data::<Data<App>>().cloned().ok_or_else(D::internal)?;
             let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
             let principal = app.identity.authenticate(header).await?;
-            app.rate_limit.count(&principal.id())?;
+            app.admit(&principal)?;
             let principal = D::acting(&app, principal, &request)?;
             app.identity.authorize(&principal, O::ACTION)?;
             Ok(Self { principal, app, request, operation: PhantomData })

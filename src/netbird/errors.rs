@@ -9,7 +9,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, W
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use tenure_aggregates::tenant::DOMAIN_CLAIM;
-use tenure_aggregates::{administrator, link, subscription, tenant};
+use tenure_aggregates::{access_token, administrator, link, subscription, tenant};
 use tenure_projections::QueryError;
 use utoipa::ToSchema;
 
@@ -108,6 +108,8 @@ impl From<CommandError> for Refusal {
             CommandError::Link(error) => error.into(),
             CommandError::Subscription(error) => error.into(),
             CommandError::DomainHeld => Self::conflict(error),
+            CommandError::AccessToken(error) => error.into(),
+            CommandError::TokenShownOnce { .. } => Self::conflict(error),
             CommandError::ClaimTaken { scope } => Self::conflict(match scope.as_str() {
                 link::MSP_DOMAIN_CLAIM => "there is a tenant with this domain already",
                 link::INVITATION_CLAIM => "the account has an open invitation from somebody else",
@@ -158,6 +160,13 @@ impl From<subscription::Error> for Refusal {
         match error {
             subscription::Error::NotActive { .. } => Self::wrong_state(error),
         }
+    }
+}
+
+impl From<access_token::Error> for Refusal {
+    fn from(error: access_token::Error) -> Self {
+        // No operation here makes a token.
+        Self::conflict(error)
     }
 }
 

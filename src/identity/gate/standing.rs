@@ -9,8 +9,8 @@ use tenure_event_log::{Position, RecordedEvent};
 use super::Standing;
 use super::links::Links;
 
-/// An event about a tenant that this release can't read. A newer one may have written it: what it means for access to that
-/// tenant is not guessed, and nobody else is affected.
+/// An event about a tenant or a token that this release can't read. A newer one may have written it: what it means for
+/// access is not guessed, and nobody else is affected.
 #[derive(Debug, thiserror::Error)]
 #[error("event {event_type} at position {position} can't be read")]
 pub struct Unreadable {
@@ -21,7 +21,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    pub fn new(event: &RecordedEvent, cause: Corruption) -> Self {
+    pub(super) fn new(event: &RecordedEvent, cause: Corruption) -> Self {
         Self { position: event.position, event_type: event.event_type.clone(), cause }
     }
 }
