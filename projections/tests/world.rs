@@ -343,7 +343,12 @@ impl World {
             12 => drop(self.unlink(tenant).await),
             13 => drop(self.subscribe(tenant, "price_1").await),
             14 => drop(self.link_somehow(tenant).await),
-            15 => drop(self.make_token(tenant).await),
+            15 => {
+                let kind = self.tenants[&tenant].state.account().unwrap().kind;
+                if kind == (TenantKind::Customer { msp: self.msp }) {
+                    self.make_token(tenant).await;
+                }
+            }
             16 | 17 => {
                 let tokens: Vec<AccessTokenId> = self.tokens.keys().copied().collect();
                 let Some(token) = self.choose(&tokens) else { return };
