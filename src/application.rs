@@ -188,6 +188,7 @@ fn known_token(record: TokenRecord) -> KnownToken {
         id: record.token_id,
         hash: record.hash,
         tenant: record.tenant_id,
+        made_below: record.msp_id,
         role: record.role,
         groups: record.groups.into(),
         expires_at: record.expires_at,

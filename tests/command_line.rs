@@ -16,12 +16,22 @@ fn text(output: &Output) -> String {
 async fn help_is_worth_reading() {
     let storage = Storage::new(Engine::Sqlite).await;
     let help = text(&run(&storage, &["--help"]));
-    for word in
-        ["serve", "migrate", "backup", "token", "projections", "events", "config", "health", "TENURE_CONFIG", "./data"]
-    {
+    for word in [
+        "serve",
+        "migrate",
+        "backup",
+        "token",
+        "pat",
+        "projections",
+        "events",
+        "config",
+        "health",
+        "TENURE_CONFIG",
+        "./data",
+    ] {
         assert!(help.contains(word), "{word} is missing from:\n{help}");
     }
-    for subcommand in ["serve", "migrate", "backup", "token", "projections", "events", "config", "health"] {
+    for subcommand in ["serve", "migrate", "backup", "token", "pat", "projections", "events", "config", "health"] {
         assert!(text(&run(&storage, &[subcommand, "--help"])).contains("Usage: tenure"), "{subcommand}");
     }
 }

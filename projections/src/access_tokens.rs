@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::values::{Groups, PrincipalId, TokenHash, TokenName};
-use tenure_aggregates::{AccessTokenId, Role, TenantId, TenantKind, access_token, administrator, tenant};
+use tenure_aggregates::{AccessTokenId, Role, TenantId, access_token, administrator, tenant};
 use tenure_event_log::Position;
 
 use crate::batch::{Cell, Cells, Table, Write, integer, nullable_integer, text};
@@ -243,10 +243,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
                         .aggregate_id
                         .parse()
                         .map_err(|invalid| Obstacle::poison(&invalid))?,
-                    msp_id: match kind {
-                        TenantKind::Msp | TenantKind::Independent => *tenant_id,
-                        TenantKind::Customer { msp } => *msp,
-                    },
+                    msp_id: kind.root(*tenant_id),
                     tenant_id: *tenant_id,
                     name: name.clone(),
                     role: *role,

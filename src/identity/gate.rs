@@ -10,6 +10,8 @@ mod tokens;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

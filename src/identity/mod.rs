@@ -156,6 +156,10 @@ impl Identity {
             return Err(TokenFault::Expired.into());
         }
         let kind = gate.check(token.tenant)?;
+        // Whoever made it may have nothing to say there any more: a tenant that changes hands takes no tokens along.
+        if kind.root(token.tenant) != token.made_below {
+            return Err(TokenFault::NotLive.into());
+        }
         let subject = principal::token_subject(token.id);
         Ok(Principal {
             subject: subject.clone(),

@@ -22,6 +22,17 @@ pub enum TenantKind {
     Independent,
 }
 
+impl TenantKind {
+    /// The root of the tree that a tenant of this kind stands in: its MSP, or itself.
+    #[must_use]
+    pub const fn root(self, tenant: TenantId) -> TenantId {
+        match self {
+            Self::Msp | Self::Independent => tenant,
+            Self::Customer { msp } => msp,
+        }
+    }
+}
+
 /// What a tenant is provisioned with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewAccount {
