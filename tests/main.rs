@@ -19,6 +19,7 @@ mod idempotency;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod netbird;
 mod openapi;
 mod outage;
 mod personal_data;
