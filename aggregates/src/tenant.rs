@@ -291,6 +291,7 @@ impl Decider for Tenant {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of stages and events, which reads best whole")]
     fn evolve(self, event: &Event) -> Result<Self, Impossible> {
         let impossible = Impossible { aggregate: Self::TYPE, stage: self.stage().as_str(), event: event.name() };
         match self {

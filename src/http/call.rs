@@ -99,14 +99,16 @@ impl<D: Dialect, O: Operation> Call<D, O> {
         Ok(Query::of(&self.request, known)?)
     }
 
-    /// Waits until the views have passed the position that the client asks for.
+    /// Waits until views and gate have passed the position that the client asks for.
     ///
     /// # Errors
     /// They have not within the time, or the position is none.
     pub async fn catch_up(&self) -> Result<(), D::Error> {
         let Some(position) = conditional::min_position(&self.request)? else { return Ok(()) };
-        let passed = self.app.views.wait_for(position, self.app.dispatcher.settings().wait_for_views).await;
-        if passed { Ok(()) } else { Err(D::views_behind()) }
+        let within = self.app.dispatcher.settings().wait_for_views;
+        let gate = self.app.identity.gate().wait_for(position, within);
+        let (views, gate) = tokio::join!(self.app.views.wait_for(position, within), gate);
+        if views && gate { Ok(()) } else { Err(D::views_behind()) }
     }
 
     /// The whole body, up to the configured limit.

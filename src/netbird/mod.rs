@@ -10,6 +10,7 @@ pub mod tenants;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::http::call::{nothing_here, reading};
+use crate::native;
 use call::{Netbird, at};
 use tenants::{create, delete, dns, invite, list, read, respond, subscription, unlink, update};
 
@@ -48,5 +49,7 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .default_service(web::to(nothing_here::<Netbird>)),
     );
-    config.service(crate::native::at("/openapi/netbird.json", "GET, HEAD").route(reading().to(openapi::document_json)));
+    config
+        .service(native::at("/openapi/netbird.json", "GET, HEAD").route(reading().to(openapi::document_json)))
+        .service(native::at("/docs/netbird", "GET, HEAD").route(reading().to(openapi::page)));
 }

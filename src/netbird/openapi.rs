@@ -7,6 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::errors::ErrorBody;
 use super::tenants::{TenantBody, create, delete, dns, invite, list, read, respond, subscription, unlink, update};
+use crate::native::docs;
 
 /// Answers that every operation can give besides.
 const EVERYWHERE: [(&str, &str); 6] = [
@@ -64,4 +65,9 @@ pub fn document() -> Document {
 /// `GET /openapi/netbird.json`.
 pub async fn document_json() -> HttpResponse {
     HttpResponse::Ok().json(document())
+}
+
+/// `GET /docs/netbird`.
+pub async fn page() -> HttpResponse {
+    docs::page_of(document(), "/openapi/netbird.json")
 }

@@ -165,6 +165,8 @@ async fn the_document_refers_only_to_what_it_holds() {
     for reference in answer.text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
     }
+    let page = Answer::of(world.service.request("GET", "/docs/netbird")).await;
+    assert!(page.status == 200 && page.text.contains("dns_challenge") && page.text.contains("/openapi/netbird.json"));
     let tenant = &document["components"]["schemas"]["Tenant"];
     let required = ["id", "name", "domain", "groups", "dns_challenge", "created_at", "updated_at", "status"];
     assert_eq!(tenant["required"], json!(required));

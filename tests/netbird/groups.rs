@@ -100,6 +100,21 @@ async fn an_api_token_brings_its_groups(engine: crate::service::Engine) {
     }
 }
 
+async fn an_api_token_dies_when_its_tenant_changes_hands(engine: crate::service::Engine) {
+    let world = World::start(engine).await;
+    let tenant = world.verified(world.ours, "tenant.com").await;
+    let body = json!({"name": "inside", "role": "prime-admin", "tenantId": tenant["id"], "expiresInDays": 1});
+    let made = world.service.post("/api/v1/tokens", &body).await.expect(201);
+    let me = async || {
+        let request = world.service.request("GET", "/api/v1/me");
+        let token = format!("Token {}", made["token"].as_str().unwrap());
+        Answer::of(request.header("authorization", token)).await
+    };
+    assert_eq!(me().await.expect(200)["tenant"], tenant["id"]);
+    world.by(world.ours, "POST", &format!("{}/unlink", of(&tenant)), json!({"owner": "somebody"})).await.expect(200);
+    me().await.expect_problem(401, "token-invalid");
+}
+
 async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     let world = World::start(engine).await;
     let tenant = grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;
@@ -126,5 +141,6 @@ for_each_engine! {
     a_group_of_admins_changes_its_tenant
     a_group_means_something_in_its_own_msp_only
     an_api_token_brings_its_groups
+    an_api_token_dies_when_its_tenant_changes_hands
     account_acts_inside_a_tenant
 }

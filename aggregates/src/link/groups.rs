@@ -1,4 +1,4 @@
-//! GroupGrants of an MSP's people, and what each may do in one account.
+//! Groups of an MSP's people, and what each may do in one account.
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,7 +76,7 @@ pub struct GroupGrant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at most {max} groups, not {count}")]
 pub struct TooManyGroups {
-    /// GroupGrants given.
+    /// Groups given.
     pub count: usize,
     /// Most groups.
     pub max: usize,

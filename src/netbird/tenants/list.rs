@@ -26,10 +26,11 @@ pub async fn list(call: Call<ReadLink>) -> Result<HttpResponse, Refusal> {
     let (identity, msp) = (&call.app.identity, call.principal.tenant);
     let sees_all = identity.permits(&call.principal, Action::ReadLink, msp);
     let is_shown = |link: &LinkRecord| match identity.gate().stage(link.tenant_id) {
-        Some(Stage::Active | Stage::Suspended) => {
+        // One that the gate has not heard of yet is new.
+        Some(Stage::Active | Stage::Suspended) | None => {
             sees_all || identity.permits(&call.principal, Action::ReadLink, link.tenant_id)
         }
-        Some(Stage::Unprovisioned | Stage::Deprovisioning | Stage::Deleted) | None => false,
+        Some(Stage::Unprovisioned | Stage::Deprovisioning | Stage::Deleted) => false,
     };
     let (mut tenants, mut after) = (Vec::new(), None);
     loop {
