@@ -3,6 +3,11 @@
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 
+# The Kafka client is compiled from its C sources, with OpenSSL and zlib.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ libssl-dev make pkg-config zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+
 # Dependencies first, in a layer of their own: it is built again only when a manifest changes. Cargo wants a source file
 # per target, so every member gets an empty one.
 COPY Cargo.toml Cargo.lock ./
@@ -26,6 +31,10 @@ RUN find src aggregates event-log projections -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin tenure
 
 FROM debian:bookworm-slim
+# What the Kafka client is linked to, and the authorities that vouch for brokers.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/tenure --create-home --shell /usr/sbin/nologin tenure
 COPY --from=build /build/target/release/tenure /usr/local/bin/tenure
 USER tenure

@@ -1,27 +1,31 @@
-# Short names for what people do with Tenure. Needs Rust (rustup), a C compiler and, for `make test`, apt or PostgreSQL.
+# Short names for what people do with Tenure. Needs Rust (rustup), a C and C++ compiler, OpenSSL's and zlib's headers and,
+# for `make test`, PostgreSQL, Java, Maven, kcat and Python; what is missing is installed where there is apt.
 .DEFAULT_GOAL := help
-.PHONY: help run release test campaign bench check fmt up down clean
+.PHONY: help native-libraries run release test campaign bench check fmt up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Build and start the service on the embedded engine in ./data
+native-libraries:
+	@scripts/native-libraries
+
+run: native-libraries ## Build and start the service on the embedded engine in ./data
 	@cargo build --bin tenure
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/tenure" serve
 
-release: ## Build the optimized program, target/release/tenure
+release: native-libraries ## Build the optimized program, target/release/tenure
 	cargo build --release --locked --bin tenure
 
-test: ## Run every test on SQLite and a real PostgreSQL (ARGS=name runs a part; DATABASE_URL is used when set)
+test: native-libraries ## Run every test on SQLite, real PostgreSQL and Kafka (ARGS=name runs a part; DATABASE_URL, KAFKA_BROKERS are used)
 	@scripts/test $(ARGS)
 
-campaign: ## Kill, cut off, freeze and starve the service, check its history, write docs/CAMPAIGN.md (ROUNDS=100 SEED= SCENARIO=)
+campaign: native-libraries ## Kill, cut off, freeze and starve the service, check its history, write docs/CAMPAIGN.md (ROUNDS=100 SEED= SCENARIO=)
 	@scripts/campaign
 
-bench: ## Measure beside bare PostgreSQL, stock cqrs-es and bare SQLite; writes bench/RESULTS.md (ARGS=--help)
+bench: native-libraries ## Measure beside bare PostgreSQL, stock cqrs-es and bare SQLite; writes bench/RESULTS.md (ARGS=--help)
 	@scripts/bench $(ARGS)
 
-check: ## Check format, lints (warnings are errors), dependencies and scripts
+check: native-libraries ## Check format, lints (warnings are errors), dependencies and scripts
 	@scripts/check
 
 fmt: ## Format the code

@@ -1,5 +1,6 @@
 # Reads the output of `cargo test`, prints a table of its suites and, as the last line, `N passed, N failed`.
-# Variables: status (cargo's exit code), arguments (the user's, for the remark), wall (seconds that it all took).
+# Variables: status (cargo's exit code), arguments (the user's, for the remark), wall (seconds that it all took),
+# without_kafka (1 when the tests that need Kafka did nothing).
 
 function close_suite() {
     # A program that died printed no result: that is one failure at least.
@@ -67,6 +68,9 @@ END {
     if (status != 0 && all_failed == 0) {
         print "cargo failed with exit code " status
         all_failed = 1
+    }
+    if (without_kafka == 1) {
+        print "without Kafka (WITHOUT_KAFKA=1): nothing was tried on it"
     }
     if (arguments != "") {
         print "only a part of the suite, chosen by: " arguments

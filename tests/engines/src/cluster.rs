@@ -269,7 +269,7 @@ fn state_and_parent(process: &str) -> Option<(String, String)> {
     Some((fields.next()?, fields.next()?))
 }
 
-fn signal(name: &str, processes: &[String]) {
+pub(crate) fn signal(name: &str, processes: &[String]) {
     if !processes.is_empty() {
         // One that has ended by itself meanwhile is no failure.
         let mut kill = Command::new("sh");

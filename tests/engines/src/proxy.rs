@@ -1,4 +1,4 @@
-//! A TCP proxy before a PostgreSQL server: a network that loses, delays and swallows what it is told to.
+//! A TCP proxy before a server: a network that loses, delays and swallows what it is told to.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -25,7 +25,7 @@ pub enum Fault {
     HoldStatement,
 }
 
-/// A network between a log's writer and its server. It ends with the runtime.
+/// A network between a server and its clients, for example a log's writer. It ends with the runtime.
 #[derive(Debug)]
 pub struct Proxy {
     url: String,
@@ -61,30 +61,20 @@ impl Proxy {
     /// When the URL can't be understood, or no port is free.
     pub async fn to(url: &str) -> Self {
         let options: PgConnectOptions = url.parse().expect("a postgres:// URL");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("the listener's address").port();
-        let shared = Arc::new(Shared {
-            server: format!("{}:{}", options.get_host(), options.get_port()),
-            next: std::sync::Mutex::default(),
-            faults: AtomicUsize::new(0),
-            is_up: watch::Sender::new(true),
-            is_silent: watch::Sender::new(false),
-            latency: AtomicU64::new(0),
-            slowness: AtomicU64::new(0),
-            held: Mutex::default(),
-        });
+        let (port, shared) = serve(format!("{}:{}", options.get_host(), options.get_port())).await;
         let url = options.host("127.0.0.1").port(port).to_url_lossy().to_string();
-        tokio::spawn({
-            let shared = Arc::clone(&shared);
-            async move {
-                while let Ok((client, _)) = listener.accept().await {
-                    if *shared.is_up.borrow() {
-                        tokio::spawn(Arc::clone(&shared).connect(client));
-                    }
-                }
-            }
-        });
         Self { url, shared }
+    }
+
+    /// A network to any server at `host:port`; its [`Proxy::url`] has that form, too. Faults of single statements need
+    /// PostgreSQL.
+    ///
+    /// # Panics
+    ///
+    /// When no port is free.
+    pub async fn before(server: &str) -> Self {
+        let (port, shared) = serve(server.to_owned()).await;
+        Self { url: format!("127.0.0.1:{port}"), shared }
     }
 
     /// The server's URL, through this network.
@@ -147,6 +137,33 @@ impl Proxy {
         reply.truncate(length);
         reply
     }
+}
+
+/// Starts to forward connections to the server at `host:port`, and answers on which port.
+async fn serve(server: String) -> (u16, Arc<Shared>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("the listener's address").port();
+    let shared = Arc::new(Shared {
+        server,
+        next: std::sync::Mutex::default(),
+        faults: AtomicUsize::new(0),
+        is_up: watch::Sender::new(true),
+        is_silent: watch::Sender::new(false),
+        latency: AtomicU64::new(0),
+        slowness: AtomicU64::new(0),
+        held: Mutex::default(),
+    });
+    tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if *shared.is_up.borrow() {
+                    tokio::spawn(Arc::clone(&shared).connect(client));
+                }
+            }
+        }
+    });
+    (port, shared)
 }
 
 impl Shared {
