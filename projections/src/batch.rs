@@ -70,6 +70,16 @@ impl Store {
         })
     }
 
+    /// Connects for reading; nothing is made or migrated, and on SQLite there are no sessions.
+    pub async fn open_read_only(engine: &EngineConfig, readers: u32) -> Result<Self, StoreError> {
+        match engine {
+            EngineConfig::Postgres { .. } => Self::open(engine, readers).await,
+            EngineConfig::Sqlite { directory } => {
+                Ok(Self::Sqlite(sqlite::Sqlite::open_read_only(directory.clone(), readers).await?))
+            }
+        }
+    }
+
     /// True where no other process can have these views open.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Self::Sqlite(_))
@@ -92,7 +102,7 @@ impl Store {
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(match self {
             Self::Postgres(engine) => Session::Postgres(engine.session().await?),
-            Self::Sqlite(engine) => Session::Sqlite(engine.session()),
+            Self::Sqlite(engine) => Session::Sqlite(engine.session()?),
         })
     }
 

@@ -5,6 +5,7 @@
 mod contract;
 pub mod document;
 mod page;
+mod range;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind};
 pub use document::DocumentError;
 pub use page::{BillingFilter, BillingScope, page};
+pub use range::BillingRange;
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
 use crate::cells::{CellsReader, micros};

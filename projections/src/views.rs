@@ -78,12 +78,36 @@ impl Views {
         opened
     }
 
+    /// Opens the views for reading, also beside the service that writes them, with a log that is open for reading only.
+    /// Nothing is made, applied or changed.
+    ///
+    /// # Errors
+    /// [`OpenError`] as for [`Views::open`], and when this release has not made its views here yet.
+    pub async fn open_read_only(config: ViewsConfig, log: EventLog) -> Result<Self, OpenError> {
+        let store = Store::open_read_only(&config.engine, config.readers).await?;
+        let opened = Self::assemble(config, log, store.clone(), generation::wall_clock_micros()).await;
+        let opened = match opened {
+            Ok(views) if View::ALL.iter().any(|view| views.shared.progress.generation(*view) == 0) => {
+                Err(OpenError::NotMade)
+            }
+            opened => opened,
+        };
+        if opened.is_err() {
+            store.close().await;
+        }
+        opened
+    }
+
     async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
         let opened_at = generation::wall_clock_micros();
         let mut session = store.session().await?;
-        let versions = Versions { ahead: config.versions_ahead };
-        generation::ensure_live(&mut session, versions, &log).await?;
+        generation::ensure_live(&mut session, Versions { ahead: config.versions_ahead }, &log).await?;
         drop(session);
+        Self::assemble(config, log, store, opened_at).await
+    }
+
+    async fn assemble(config: ViewsConfig, log: EventLog, store: Store, opened_at: i64) -> Result<Self, OpenError> {
+        let versions = Versions { ahead: config.versions_ahead };
         let progress = Progress::new(versions);
         progress.reached(&generation::committed(&store, versions).await?);
         let head_at_start = log.head().await?;

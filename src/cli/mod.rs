@@ -52,7 +52,7 @@ enum Command {
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]
     Projections(projections::Projections),
-    /// Go on with a stopped billing export.
+    /// Go on with a stopped billing export, or write billing events once more.
     #[command(subcommand)]
     Billing(billing::Billing),
     /// Look at the log itself.
@@ -113,6 +113,21 @@ fn running_service(config: &Config) -> anyhow::Result<Option<reqwest::Client>> {
         return Ok(None);
     }
     Ok(Some(reqwest::Client::builder().unix_socket(socket).build()?))
+}
+
+/// Opens log and views for reading, beside the service where one is running, and hands them over.
+async fn with_views_read_only<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Views) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let master_key = MasterKey::load(&config.master_key_path())?;
+    let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    let log = EventLog::open_read_only(log_config).await.context("the log can't be opened")?;
+    let views = Views::open_read_only(ViewsConfig::new(config.engine.clone()), log.clone()).await?;
+    let result = work(&views).await;
+    views.shutdown().await;
+    log.shutdown().await;
+    result
 }
 
 /// Opens log and views, hands them over and closes them; nothing is applied unless the work says so.

@@ -17,6 +17,7 @@ mod ledger;
 mod pages;
 mod progress;
 mod record;
+mod replay;
 mod rescan;
 mod settings;
 mod status;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 
 pub use ledger::Order;
 pub use progress::Progress;
+pub use replay::{ReplayError, Selection, TargetError, replay};
 pub use settings::{ExportSettings, Observer, Security, Step};
 pub use status::{ExportState, ExportStatus};
 pub use verdict::Doubt;

@@ -1,5 +1,6 @@
 //! `tenure billing`.
 
+mod replay;
 mod resume;
 
 use clap::Subcommand;
@@ -11,6 +12,8 @@ use crate::config::Config;
 pub enum Billing {
     /// Tell a stopped export where to go on. `/health/ready` and the log say why it stopped.
     Resume(resume::Resume),
+    /// Write billing events of a time or a part of the log once more, to a topic of their own.
+    Replay(replay::Replay),
 }
 
 impl Billing {
@@ -18,6 +21,7 @@ impl Billing {
     pub fn run(&self, config: &Config) -> anyhow::Result<()> {
         match self {
             Self::Resume(resume) => resume.run(config),
+            Self::Replay(replay) => replay.run(config),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::http::query::{BadQuery, Query};
 pub const PARAMETERS: [&str; 5] = ["from", "to", "type", "after", "limit"];
 /// Most events that a client may ask for by `limit`; without it the list is streamed whole.
 const MAX_LIMIT: u32 = 10_000;
-const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
+pub const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
 
 /// What a request asks for.
 pub struct Asked {
@@ -52,13 +52,21 @@ fn known_type(name: &str) -> Result<String, BadQuery> {
 }
 
 /// A day, or a single moment: its first microsecond and the one after its last.
-struct Moment {
-    first: DateTime<Utc>,
-    after: DateTime<Utc>,
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Its first microsecond.
+    pub first: DateTime<Utc>,
+    /// The first microsecond after it.
+    pub after: DateTime<Utc>,
 }
 
 impl Moment {
     fn parse(parameter: &str, text: &str) -> Result<Self, BadQuery> {
+        Self::read(text).ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
+    }
+
+    /// `None` for what is not a [`MOMENT`].
+    pub fn read(text: &str) -> Option<Self> {
         let day = |day: NaiveDate| {
             let first = day.and_time(NaiveTime::MIN).and_utc();
             first.checked_add_signed(TimeDelta::days(1)).map(|after| Self { first, after })
@@ -72,9 +80,7 @@ impl Moment {
             _ => DateTime::parse_from_rfc3339(text).ok().and_then(|time| moment(time.to_utc())),
         };
         let years = 1970..=9999;
-        parsed
-            .filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
-            .ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
+        parsed.filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
     }
 }
 

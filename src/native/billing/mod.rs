@@ -16,6 +16,7 @@ use super::call::{Call, Operation};
 use super::problem::{Problem, ProblemSchema};
 use crate::identity::Action;
 use filter::Asked;
+pub use filter::{MOMENT, Moment};
 use format::Format;
 use shape::BillingEvent;
 
