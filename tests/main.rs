@@ -22,6 +22,7 @@ mod outage;
 mod personal_data;
 mod poison;
 mod readiness;
+mod replay;
 mod runbook;
 mod scheduler;
 mod seed;
