@@ -11,9 +11,6 @@ pub enum OpenError {
     /// The schema is absent: migrate first.
     #[error("the views' schema is missing: run `tenure migrate` first")]
     SchemaMissing,
-    /// No service of this release has run here yet.
-    #[error("this release has not made its views here yet: start the service first")]
-    NotMade,
     /// The views' database can't be reached.
     #[error("the views can't be opened")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -78,36 +78,12 @@ impl Views {
         opened
     }
 
-    /// Opens the views for reading, also beside the service that writes them, with a log that is open for reading only.
-    /// Nothing is made, applied or changed.
-    ///
-    /// # Errors
-    /// [`OpenError`] as for [`Views::open`], and when this release has not made its views here yet.
-    pub async fn open_read_only(config: ViewsConfig, log: EventLog) -> Result<Self, OpenError> {
-        let store = Store::open_read_only(&config.engine, config.readers).await?;
-        let opened = Self::assemble(config, log, store.clone(), generation::wall_clock_micros()).await;
-        let opened = match opened {
-            Ok(views) if View::ALL.iter().any(|view| views.shared.progress.generation(*view) == 0) => {
-                Err(OpenError::NotMade)
-            }
-            opened => opened,
-        };
-        if opened.is_err() {
-            store.close().await;
-        }
-        opened
-    }
-
     async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
         let opened_at = generation::wall_clock_micros();
         let mut session = store.session().await?;
-        generation::ensure_live(&mut session, Versions { ahead: config.versions_ahead }, &log).await?;
-        drop(session);
-        Self::assemble(config, log, store, opened_at).await
-    }
-
-    async fn assemble(config: ViewsConfig, log: EventLog, store: Store, opened_at: i64) -> Result<Self, OpenError> {
         let versions = Versions { ahead: config.versions_ahead };
+        generation::ensure_live(&mut session, versions, &log).await?;
+        drop(session);
         let progress = Progress::new(versions);
         progress.reached(&generation::committed(&store, versions).await?);
         let head_at_start = log.head().await?;
@@ -217,26 +193,6 @@ impl Views {
             }
         }
         self.shared.store.close().await;
-    }
-
-    /// How far this process knows the billing view to be.
-    pub(crate) fn billing_position(&self) -> Position {
-        self.shared.progress.position(View::Billing)
-    }
-
-    /// Resolves when the billing view has passed a position.
-    pub(crate) async fn billing_passed(&self, position: Position) {
-        self.shared.progress.moved_past(View::Billing, position).await;
-    }
-
-    /// Their log.
-    pub(crate) fn log(&self) -> &EventLog {
-        &self.shared.log
-    }
-
-    /// Their database.
-    pub(crate) fn store(&self) -> &Store {
-        &self.shared.store
     }
 
     /// How far a view's live generation is committed, by whichever instance.

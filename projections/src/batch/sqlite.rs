@@ -21,16 +21,10 @@ use crate::generation::{Checkpoint, live_checkpoints};
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
 
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../migrations/sqlite/views/0001_views.sql"),
-    include_str!("../../../migrations/sqlite/views/0002_exports.sql"),
-];
-
 /// The views' database: one writing thread and a few that read.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
-    /// None where another process writes.
-    writer: Option<Arc<writer::Writer>>,
+    writer: Arc<writer::Writer>,
     readers: Arc<reader::Readers>,
 }
 
@@ -50,17 +44,10 @@ impl Sqlite {
             let connection = connection.map_err(StoreError::unavailable)?;
             let writer = Arc::new(writer::Writer::start(connection).map_err(StoreError::unavailable)?);
             let readers = Arc::new(reader::Readers::start(&path, readers)?);
-            Ok(Self { writer: Some(writer), readers })
+            Ok(Self { writer, readers })
         })
         .await
         .map_err(StoreError::unavailable)?
-    }
-
-    /// Opens the file beside the process that writes it, or alone; either way nothing is made or changed.
-    pub async fn open_read_only(directory: PathBuf, readers: u32) -> Result<Self, StoreError> {
-        let open = move || Ok(Arc::new(reader::Readers::start(&directory.join(FILE), readers)?));
-        let readers = tokio::task::spawn_blocking(open).await.map_err(StoreError::unavailable)??;
-        Ok(Self { writer: None, readers })
     }
 
     pub async fn query(&self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
@@ -68,20 +55,16 @@ impl Sqlite {
         self.readers.call(move |connection| query(connection, &sql, &params)).await
     }
 
-    pub fn session(&self) -> Result<Session, StoreError> {
-        let read_only = || StoreError::refused(std::io::Error::other("views.db is open for reading only"));
-        let writer = self.writer.as_ref().map(Arc::clone).ok_or_else(read_only)?;
-        Ok(Session { writer, transaction: None })
+    pub fn session(&self) -> Session {
+        Session { writer: Arc::clone(&self.writer), transaction: None }
     }
 
     pub async fn close(&self) {
-        let (writer, readers) = (self.writer.clone(), Arc::clone(&self.readers));
+        let (writer, readers) = (Arc::clone(&self.writer), Arc::clone(&self.readers));
         // Readers first, so that the writer is the last to close and checkpoints.
         let closed = tokio::task::spawn_blocking(move || {
             readers.close();
-            if let Some(writer) = writer {
-                writer.close();
-            }
+            writer.close();
         });
         if let Err(error) = closed.await {
             tracing::error!(%error, "a thread of views.db panicked");
@@ -169,7 +152,8 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.pragma_update(None, "cache_size", -64_000)?;
     connection.set_prepared_statement_cache_capacity(256);
-    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection)?;
+    let schema = include_str!("../../../migrations/sqlite/views/0001_views.sql");
+    Migrations::new(vec![M::up(schema)]).to_latest(&mut connection)?;
     Ok(connection)
 }
 

@@ -8,7 +8,7 @@ use tenure_event_log::Position;
 
 use super::{BillingEvent, EVENTS};
 use crate::batch::Cell;
-use crate::cells::{CellsReader, micros};
+use crate::cells::micros;
 use crate::rows::Row;
 use crate::view::View;
 use crate::{QueryError, Views};
@@ -34,7 +34,7 @@ pub struct BillingFilter {
     pub from: Option<DateTime<Utc>>,
     /// Occurred before then.
     pub to: Option<DateTime<Utc>>,
-    /// Of one of these types; empty means of any. See [`super::BillingType::name`].
+    /// Of one of these types; empty means of any. See [`tenure_aggregates::tenant::BILLING_EVENTS`].
     pub types: Vec<String>,
 }
 
@@ -52,84 +52,39 @@ pub async fn page(
     after: Position,
     limit: u32,
 ) -> Result<Vec<BillingEvent>, QueryError> {
-    let mut conditions = Conditions::after(after);
+    let mut params: Vec<Cell> = vec![i64::try_from(after.get()).unwrap_or(i64::MAX).into(), i64::from(limit).into()];
+    let mut sql = format!("select {} from {{billing_events}} where position > $1", EVENTS.column_list());
+    let mut also = |condition: &str, value: Cell| {
+        params.push(value);
+        let _ = write!(sql, " and {condition} ${}", params.len());
+    };
     match scope {
-        BillingScope::Msp(msp) => conditions.also("msp_id =", msp.to_string()),
+        BillingScope::Msp(msp) => also("msp_id =", msp.to_string().into()),
         BillingScope::Customer { msp, tenant } => {
-            conditions.also("tenant_id =", tenant.to_string());
-            conditions.also("msp_id =", msp.to_string());
+            also("tenant_id =", tenant.to_string().into());
+            also("msp_id =", msp.to_string().into());
         }
     }
-    conditions.of(views, filter).await?;
-    conditions.events(views, limit).await
-}
-
-/// What the rows wanted have in common.
-pub(super) struct Conditions {
-    sql: String,
-    params: Vec<Cell>,
-}
-
-impl Conditions {
-    pub fn after(position: Position) -> Self {
-        let mut conditions = Self { sql: String::new(), params: Vec::new() };
-        conditions.also("position >", place(position));
-        conditions
-    }
-
-    /// The condition ends where its value follows.
-    pub fn also(&mut self, condition: &str, value: impl Into<Cell>) {
-        self.params.push(value.into());
-        let word = if self.params.len() == 1 { "where" } else { "and" };
-        // Writing to a String can't fail.
-        let _ = write!(self.sql, " {word} {condition} ${}", self.params.len());
-    }
-
-    pub async fn of(&mut self, views: &Views, filter: &BillingFilter) -> Result<(), QueryError> {
-        if let Some(from) = filter.from {
-            self.also("occurred_at >=", micros(from));
-            // Nothing occurs after it was recorded, and what was recorded before stands before: so the index can begin
-            // close to the first event wanted. (Late is allowed: a month's usage is recorded when the month is over.)
-            if let Some(before) = recorded_before(views, from - CLOCK_TOLERANCE).await? {
-                self.also("position >", before);
-            }
+    if let Some(from) = filter.from {
+        also("occurred_at >=", micros(from).into());
+        // Nothing occurs after it was recorded, and what was recorded before stands before: so the index can begin
+        // close to the first event wanted. (Late is allowed: a month's usage is recorded when the month is over.)
+        if let Some(before) = recorded_before(views, from - CLOCK_TOLERANCE).await? {
+            also("position >", before.into());
         }
-        if let Some(to) = filter.to {
-            self.also("occurred_at <", micros(to));
-        }
-        if !filter.types.is_empty() {
-            let first = self.params.len() + 1;
-            self.params.extend(filter.types.iter().map(|name| Cell::from(name.as_str())));
-            let places: Vec<String> = (first..=self.params.len()).map(|place| format!("${place}")).collect();
-            let _ = write!(self.sql, " and event_type in ({})", places.join(", "));
-        }
-        Ok(())
     }
-
-    /// Up to so many events, in position order.
-    pub async fn events(mut self, views: &Views, limit: u32) -> Result<Vec<BillingEvent>, QueryError> {
-        self.params.push(i64::from(limit).into());
-        let (columns, last) = (EVENTS.column_list(), self.params.len());
-        let sql = format!("select {columns} from {{billing_events}}{} order by position limit ${last}", self.sql);
-        let rows = views.query(View::Billing, &sql, self.params).await?;
-        rows.into_iter().map(BillingEvent::from_cells).collect::<Option<_>>().ok_or(QueryError::Malformed)
+    if let Some(to) = filter.to {
+        also("occurred_at <", micros(to).into());
     }
-
-    /// How many events there are of each type.
-    pub async fn counts(self, views: &Views) -> Result<Vec<(String, u64)>, QueryError> {
-        let sql = format!("select event_type, count(*) from {{billing_events}}{} group by event_type", self.sql);
-        let rows = views.query(View::Billing, &sql, self.params).await?;
-        let read = |cells| {
-            let mut cells = CellsReader::new(cells);
-            Some((cells.text()?, cells.number()?))
-        };
-        rows.into_iter().map(read).collect::<Option<_>>().ok_or(QueryError::Malformed)
+    if !filter.types.is_empty() {
+        let first = params.len() + 1;
+        params.extend(filter.types.iter().map(|name| Cell::from(name.as_str())));
+        let places: Vec<String> = (first..=params.len()).map(|place| format!("${place}")).collect();
+        let _ = write!(sql, " and event_type in ({})", places.join(", "));
     }
-}
-
-/// A position as it stands in a cell.
-pub(super) fn place(position: Position) -> i64 {
-    i64::try_from(position.get()).unwrap_or(i64::MAX)
+    sql += " order by position limit $2";
+    let rows = views.query(View::Billing, &sql, params).await?;
+    rows.into_iter().map(BillingEvent::from_cells).collect::<Option<_>>().ok_or(QueryError::Malformed)
 }
 
 /// The position of the last billing event recorded before a moment.

@@ -1,8 +1,9 @@
 //! Which billing events a request asks for.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use tenure_aggregates::tenant::BILLING_EVENTS;
 use tenure_event_log::Position;
-use tenure_projections::billing::{BillingFilter, BillingType};
+use tenure_projections::billing::BillingFilter;
 
 use crate::http::query::{BadQuery, Query};
 
@@ -10,7 +11,7 @@ use crate::http::query::{BadQuery, Query};
 pub const PARAMETERS: [&str; 5] = ["from", "to", "type", "after", "limit"];
 /// Most events that a client may ask for by `limit`; without it the list is streamed whole.
 const MAX_LIMIT: u32 = 10_000;
-pub const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
+const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
 
 /// What a request asks for.
 pub struct Asked {
@@ -45,28 +46,20 @@ impl Asked {
 }
 
 fn known_type(name: &str) -> Result<String, BadQuery> {
-    if BillingType::named(name).is_some() {
+    if BILLING_EVENTS.contains(&name) {
         return Ok(name.to_owned());
     }
-    Err(BadQuery::new("type", format!("must be one of {}", BillingType::ALL.map(BillingType::name).join(", "))))
+    Err(BadQuery::new("type", format!("must be one of {}", BILLING_EVENTS.join(", "))))
 }
 
 /// A day, or a single moment: its first microsecond and the one after its last.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Its first microsecond.
-    pub first: DateTime<Utc>,
-    /// The first microsecond after it.
-    pub after: DateTime<Utc>,
+struct Moment {
+    first: DateTime<Utc>,
+    after: DateTime<Utc>,
 }
 
 impl Moment {
     fn parse(parameter: &str, text: &str) -> Result<Self, BadQuery> {
-        Self::read(text).ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
-    }
-
-    /// `None` for what is not a [`MOMENT`].
-    pub fn read(text: &str) -> Option<Self> {
         let day = |day: NaiveDate| {
             let first = day.and_time(NaiveTime::MIN).and_utc();
             first.checked_add_signed(TimeDelta::days(1)).map(|after| Self { first, after })
@@ -80,7 +73,9 @@ impl Moment {
             _ => DateTime::parse_from_rfc3339(text).ok().and_then(|time| moment(time.to_utc())),
         };
         let years = 1970..=9999;
-        parsed.filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
+        parsed
+            .filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
+            .ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
     }
 }
 
