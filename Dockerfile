@@ -14,16 +14,18 @@ COPY Cargo.toml Cargo.lock ./
 COPY aggregates/Cargo.toml aggregates/
 COPY bench/Cargo.toml bench/
 COPY event-log/Cargo.toml event-log/
+COPY examples/billing-consumer/Cargo.toml examples/billing-consumer/
 COPY projections/Cargo.toml projections/
 COPY tests/campaign/Cargo.toml tests/campaign/
 COPY tests/engines/Cargo.toml tests/engines/
-RUN mkdir -p src aggregates/src bench/src/stock event-log/src projections/src tests/campaign/src tests/engines/src \
+RUN mkdir -p src aggregates/src bench/src/stock event-log/src examples/billing-consumer/src projections/src \
+        tests/campaign/src tests/engines/src \
     && echo 'fn main() {}' | tee src/main.rs tests/main.rs tests/campaign/src/main.rs bench/src/main.rs \
-        bench/src/stock/main.rs \
+        bench/src/stock/main.rs examples/billing-consumer/src/main.rs \
     && touch src/lib.rs aggregates/src/lib.rs event-log/src/lib.rs projections/src/lib.rs \
     && touch tests/campaign/src/lib.rs tests/engines/src/lib.rs \
     && cargo build --release --locked --bin tenure \
-    && rm -rf src aggregates bench event-log projections tests
+    && rm -rf src aggregates bench event-log examples projections tests
 
 # The real sources may be older than the empty ones were, and cargo goes by age.
 COPY . .

@@ -1,7 +1,7 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C and C++ compiler, OpenSSL's and zlib's headers and,
 # for `make test`, PostgreSQL, Java, Maven, kcat and Python; what is missing is installed where there is apt.
 .DEFAULT_GOAL := help
-.PHONY: help native-libraries run release test campaign bench check fmt up down clean
+.PHONY: help native-libraries run release test campaign bench check contract fmt up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,13 +28,17 @@ bench: native-libraries ## Measure beside bare PostgreSQL, stock cqrs-es and bar
 check: native-libraries ## Check format, lints (warnings are errors), dependencies and scripts
 	@scripts/check
 
+contract: native-libraries ## Write docs/contract anew, after a change that breaks no reader of billing events
+	TENURE_WRITE_CONTRACT=1 cargo test --quiet -p tenure-projections --test projections -- contract::the_contract_breaks_no_reader
+
 fmt: ## Format the code
 	cargo fmt --all
 
-up: ## Start PostgreSQL and two instances behind a proxy in containers, on port 7101
+up: ## Start PostgreSQL, Kafka and two instances behind a proxy in containers, on port 7101
 	docker compose up --build --detach --wait
 	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101}; a token for a first try:"
 	@echo "  docker compose exec tenure-1 tenure token --role msp-admin"
+	@echo "Kafka listens on 127.0.0.1:$${KAFKA_PORT:-7103}; examples/ has consumers of billing events."
 
 down: ## Stop the containers; their data stays (docker compose down --volumes removes it)
 	docker compose down

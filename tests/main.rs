@@ -11,6 +11,7 @@ mod bad_input;
 mod billing;
 mod campaign;
 mod command_line;
+mod contract;
 mod crash;
 mod gate;
 mod idempotency;

@@ -11,7 +11,7 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod table;
 
-pub(crate) use table::{Cell, Change, Column, Table, Write, integer, nullable_integer, nullable_text, text};
+pub(crate) use table::{Cell, Change, Column, Move, Table, Write, integer, nullable_integer, nullable_text, text};
 
 use crate::generation::Checkpoint;
 
@@ -118,7 +118,7 @@ impl Session {
         each!(Session, self, session => session.lock(checkpoint).await)
     }
 
-    /// Inside a transaction: the rows with these keys, in any order; absent ones are left out.
+    /// The rows with these keys, in any order; absent ones are left out.
     pub async fn load(
         &mut self,
         table: &'static Table,
@@ -131,6 +131,12 @@ impl Session {
     /// Inside a transaction: writes everything, and moves the checkpoints named, in as few statements as can be.
     pub async fn write(&mut self, changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
         each!(Session, self, session => session.write(changes, checkpoints).await)
+    }
+
+    /// Outside a transaction: writes everything and moves the checkpoints, if each stands where it is known to and nobody
+    /// holds it; false, with nothing written, if not. One transaction in one call, where begin, write and commit are three.
+    pub async fn leap(&mut self, changes: Vec<Change>, moves: Vec<Move>) -> Result<bool, StoreError> {
+        each!(Session, self, session => session.leap(changes, moves).await)
     }
 
     /// Inside a transaction: makes the tables of a generation.

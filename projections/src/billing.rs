@@ -2,7 +2,7 @@
 //!
 //! MSPs themselves are nobody's customers and have none.
 
-mod contract;
+pub mod contract;
 pub mod document;
 mod page;
 mod range;
@@ -13,7 +13,7 @@ use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
 use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
-pub use contract::{BillingType, ENVELOPE, Field, FieldKind};
+pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
 pub use document::DocumentError;
 pub use page::{BillingFilter, BillingScope, page};
 pub use range::BillingRange;

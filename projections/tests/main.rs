@@ -26,6 +26,7 @@ macro_rules! on_both_engines {
 }
 
 mod billing;
+mod contract;
 mod crashes;
 mod deadlines;
 mod deployment;

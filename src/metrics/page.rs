@@ -143,9 +143,9 @@ fn derived(app: &App, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
 /// The billing export.
 fn exported(app: &App, status: &ExportStatus, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "1 for what the billing export does";
-    let mut states = encoder.encode_descriptor("tenure_export_state", help, None, MetricType::Gauge)?;
+    let mut one_of = encoder.encode_descriptor("tenure_export_state", help, None, MetricType::Gauge)?;
     for state in ExportState::ALL {
-        states.encode_family(&[("state", state.as_str())])?.encode_gauge(&u64::from(status.state == state))?;
+        one_of.encode_family(&[("state", state.as_str())])?.encode_gauge(&u64::from(status.state == state))?;
     }
     let head = app.log.local_head().borrow().max(app.views.position()).get();
     let help = "The last position whose billing event is exported";
@@ -154,11 +154,11 @@ fn exported(app: &App, status: &ExportStatus, encoder: &mut DescriptorEncoder<'_
         let help = "Events of the log that the export is yet to look at";
         gauge(encoder, "tenure_export_lag_events", help, &head.saturating_sub(status.passed.get()))?;
     }
-    let mut counter =
+    let mut total =
         |name, help, count| counted(&mut encoder.encode_descriptor(name, help, None, MetricType::Counter)?, count);
-    counter("tenure_export_events", "Billing events that this instance exported", status.events)?;
-    counter("tenure_export_transactions", "Transactions that this instance committed", status.transactions)?;
-    counter("tenure_export_failures", "Transactions and connections that failed and were tried again", status.failures)
+    total("tenure_export_events", "Billing events that this instance exported", status.events)?;
+    total("tenure_export_transactions", "Transactions that this instance committed", status.transactions)?;
+    total("tenure_export_failures", "Transactions and connections that failed and were tried again", status.failures)
 }
 
 fn process(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

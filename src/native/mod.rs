@@ -2,6 +2,7 @@
 
 pub mod billing;
 pub mod call;
+pub mod contract;
 pub mod docs;
 pub mod errors;
 pub mod me;
@@ -43,6 +44,8 @@ pub fn routes(config: &mut ServiceConfig) {
     );
     config
         .service(at("/openapi.json", "GET, HEAD").route(reading().to(openapi::document_json)))
+        .service(at("/asyncapi.json", "GET, HEAD").route(reading().to(contract::asyncapi_json)))
+        .service(at("/schemas/billing/{type}.v1.json", "GET, HEAD").route(reading().to(contract::billing_schema)))
         .service(at("/docs", "GET, HEAD").route(reading().to(docs::page)));
 }
 

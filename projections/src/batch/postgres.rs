@@ -17,10 +17,10 @@ use sqlx::{Column as _, Connection as _, Executor, PgConnection, PgPool, Row, Ty
 use tenure_event_log::{PostgresServers, ServerWatch};
 use uuid::Uuid;
 
-use super::{Cell, Cells, Change, StoreError, Table};
+use super::{Cell, Cells, Change, Move, StoreError, Table};
 use crate::generation::Checkpoint;
 use restarts::Restarts;
-use statements::{begin_statement, create_statements, load_statement, qualify, write_statement};
+use statements::{begin_statement, create_statements, leap_statement, load_statement, qualify, write_statement};
 
 /// A call that takes longer hangs; its connection is given up.
 const CALL_LIMIT: Duration = Duration::from_mins(1);
@@ -214,6 +214,14 @@ impl Session {
     pub async fn write(&mut self, changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
         let statement = write_statement(changes, checkpoints);
         self.run(statement.query()).await.map(drop)
+    }
+
+    pub async fn leap(&mut self, changes: Vec<Change>, moves: Vec<Move>) -> Result<bool, StoreError> {
+        self.rollback().await?;
+        let wanted = moves.len();
+        let statement = leap_statement(changes, moves);
+        let moved = self.run(statement.query()).await?.len();
+        Ok(moved == wanted)
     }
 
     pub async fn create_tables(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, params_from_iter,
+};
 use rusqlite_migration::{M, Migrations};
 
 use super::table::Kind;
-use super::{Cell, Cells, Change, StoreError, Table, Write};
+use super::{Cell, Cells, Change, Move, StoreError, Table, Write};
 use crate::generation::{Checkpoint, live_checkpoints};
 
 /// The file in the deployment's directory.
@@ -109,6 +111,11 @@ impl Session {
 
     pub async fn write(&mut self, changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
         self.call(move |connection| write(connection, &changes, &checkpoints)).await
+    }
+
+    pub async fn leap(&mut self, changes: Vec<Change>, moves: Vec<Move>) -> Result<bool, StoreError> {
+        self.rollback().await?;
+        self.writer.call(move |connection| leap(connection, &changes, moves)).await
     }
 
     pub async fn create_tables(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
@@ -252,6 +259,23 @@ fn write(connection: &Connection, changes: &[Change], checkpoints: &[(String, u6
         statement.execute((name, i64::try_from(*position).unwrap_or(i64::MAX)))?;
     }
     Ok(())
+}
+
+fn leap(connection: &Connection, changes: &[Change], moves: Vec<Move>) -> rusqlite::Result<bool> {
+    // Rolled back when dropped.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let mut statement = transaction.prepare_cached("select position from checkpoints where name = ?1")?;
+    for Move { checkpoint, from, .. } in &moves {
+        let position: Option<u64> = statement.query_row([checkpoint], |row| row.get(0)).optional()?;
+        if position != Some(*from) {
+            return Ok(false);
+        }
+    }
+    drop(statement);
+    let moves: Vec<_> = moves.into_iter().map(|Move { checkpoint, to, .. }| (checkpoint, to)).collect();
+    write(&transaction, changes, &moves)?;
+    transaction.commit()?;
+    Ok(true)
 }
 
 fn put_statement(table: &Table, name: &str) -> String {

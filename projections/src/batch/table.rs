@@ -128,3 +128,11 @@ pub(crate) struct Change {
     /// Keys to delete.
     pub delete: Vec<Vec<Cell>>,
 }
+
+/// A checkpoint on its way from the position where it is known to be to a later one.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub checkpoint: String,
+    pub from: u64,
+    pub to: u64,
+}

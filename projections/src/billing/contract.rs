@@ -1,9 +1,16 @@
 //! The contract with whoever reads billing events: which types there are, and which fields each has.
 //!
 //! The documents, their schemas and the tests are all made from this one table. Exporters live on it, so it only ever
-//! grows: a field that is there stays, with its kind.
+//! grows: a field that is there stays as it is, and a field that is added is an optional one, since the events that were
+//! exported before have none. `docs/contract` holds frozen copies of what is made here; a test compares.
+
+mod asyncapi;
+mod schema;
 
 use tenure_aggregates::{administrator, tenant};
+
+pub use asyncapi::{Topics, asyncapi};
+pub use schema::{schema, schema_path};
 
 use crate::history::Happened;
 
@@ -187,4 +194,10 @@ impl BillingType {
         }
         fields
     }
+}
+
+/// A file of the contract as it is served and kept.
+#[must_use]
+pub fn text(file: &serde_json::Value) -> String {
+    format!("{file:#}\n")
 }

@@ -38,6 +38,7 @@ pub use settings::{ExportSettings, Observer, Security, Step};
 pub use status::{ExportState, ExportStatus};
 pub use verdict::Doubt;
 
+use crate::billing::contract::Topics;
 use crate::{QueryError, Views};
 use status::Board;
 use worker::Worker;
@@ -45,6 +46,7 @@ use worker::Worker;
 /// A running export. It goes on until [`Export::shutdown`].
 pub struct Export {
     board: Arc<Board>,
+    settings: Arc<ExportSettings>,
     stop: watch::Sender<bool>,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
@@ -55,8 +57,15 @@ impl Export {
     pub fn start(settings: ExportSettings, views: &Views) -> Self {
         let board = Arc::new(Board::new());
         let stop = watch::Sender::new(false);
-        let worker = Worker::new(settings, views.clone(), Arc::clone(&board), stop.subscribe());
-        Self { board, stop, worker: Mutex::new(Some(tokio::spawn(worker.run()))) }
+        let settings = Arc::new(settings);
+        let worker = Worker::new(Arc::clone(&settings), views.clone(), Arc::clone(&board), stop.subscribe());
+        Self { board, settings, stop, worker: Mutex::new(Some(tokio::spawn(worker.run()))) }
+    }
+
+    /// What its topics are called.
+    #[must_use]
+    pub fn topics(&self) -> Topics<'_> {
+        Topics { billing: &self.settings.topic, progress: &self.settings.progress_topic }
     }
 
     /// How it does.

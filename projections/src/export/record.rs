@@ -6,7 +6,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use uuid::Uuid;
 
 use super::settings::ExportSettings;
-use crate::billing::{BillingEvent, DocumentError, document};
+use crate::billing::{BillingEvent, DocumentError, document, schema_path};
 
 /// Digits of `ce_sequence`: as many as the longest position has, so that text sorts like the number.
 const SEQUENCE_DIGITS: usize = 20;
@@ -45,7 +45,7 @@ impl Envelope {
         let id = event.event_id.to_string();
         let time = document::occurred_utc(event);
         let sequence = format!("{:0SEQUENCE_DIGITS$}", event.position.get());
-        let schema = format!("{}/schemas/billing/{}.v1.json", self.public_url, event.event_type);
+        let schema = format!("{}{}", self.public_url, schema_path(&event.event_type));
         let mut attributes = vec![
             ("ce_specversion", "1.0"),
             ("ce_id", &id),

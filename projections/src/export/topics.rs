@@ -74,23 +74,20 @@ impl Wanted<'_> {
             (is != wanted).then(|| format!("topic {name} has {what} = {is}, {setting} says {wanted}"))
         };
         let partitions = i64::from(topic.partitions);
-        match self.retention_ms {
-            Some(retention) => {
-                let compacted = topic.compacted.then(|| {
-                    format!("topic {name} is compacted, so that events would be lost: set cleanup.policy to delete")
-                });
-                compacted
-                    .or_else(|| differs("partitions", partitions, self.partitions.into(), "kafka_partitions"))
-                    .or_else(|| differs("retention.ms", topic.retention_ms, retention, "kafka_retention_ms"))
-            }
-            None => {
-                let kept = "so that the exporter's place would be lost: set cleanup.policy to compact";
-                let not_compacted = (!topic.compacted).then(|| format!("topic {name} is not compacted, {kept}"));
-                let parted = (partitions != 1).then(|| format!("topic {name} has {partitions} partitions, it needs 1"));
-                not_compacted.or(parted)
-            }
-        }
-        .or_else(|| {
+        let kind = if let Some(retention) = self.retention_ms {
+            let compacted = topic.compacted.then(|| {
+                format!("topic {name} is compacted, so that events would be lost: set cleanup.policy to delete")
+            });
+            compacted
+                .or_else(|| differs("partitions", partitions, self.partitions.into(), "kafka_partitions"))
+                .or_else(|| differs("retention.ms", topic.retention_ms, retention, "kafka_retention_ms"))
+        } else {
+            let kept = "so that the exporter's place would be lost: set cleanup.policy to compact";
+            let not_compacted = (!topic.compacted).then(|| format!("topic {name} is not compacted, {kept}"));
+            let parted = (partitions != 1).then(|| format!("topic {name} has {partitions} partitions, it needs 1"));
+            not_compacted.or(parted)
+        };
+        kind.or_else(|| {
             let (is, wanted) = (topic.replication, self.replication);
             (is < wanted).then(|| format!("topic {name} has {is} copies, kafka_replication says {wanted}"))
         })

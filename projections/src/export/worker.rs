@@ -110,9 +110,8 @@ impl LedgerSession {
 }
 
 impl Worker {
-    pub fn new(settings: ExportSettings, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(settings: Arc<ExportSettings>, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
         let envelope = Envelope::new(&settings);
-        let settings = Arc::new(settings);
         Self { settings, views, board, stop, envelope, holder: Uuid::now_v7(), term: None, ledger: Mutex::default() }
     }
 
@@ -320,7 +319,9 @@ impl Worker {
     /// Waits, unless the service stops; answers whether it does.
     async fn wait(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
-        let stopped = tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await.is_ok();
-        stopped
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = tokio::time::sleep(time) => false,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Statement;
 use crate::batch::table::{Kind, Write};
-use crate::batch::{Cell, Cells, Change, Column, Table};
+use crate::batch::{Cell, Cells, Change, Column, Move, Table};
 use crate::generation::live_checkpoints;
 
 /// SQL whose parameters are arrays, one per column.
@@ -52,6 +52,29 @@ impl Arrays {
             .collect();
         format!("unnest({})", arrays.join(", "))
     }
+
+    /// The statements that change one table, each doing nothing unless the condition holds.
+    fn change(&mut self, Change { table, generation, put, delete }: Change, condition: &str) -> Vec<String> {
+        let name = table.in_generation(generation);
+        let mut parts = Vec::with_capacity(2);
+        if !delete.is_empty() {
+            let keys = self.unnest(table.key_columns(), delete);
+            let matches: Vec<String> =
+                table.key_columns().iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
+            let (list, matches) = (table.key_list(), matches.join(" and "));
+            parts.push(format!("delete from views.{name} t using {keys} as k({list}) where {matches} and {condition}"));
+        }
+        if !put.is_empty() {
+            let rows = self.unnest(table.columns, put);
+            let sets: Vec<String> = table.value_columns().iter().map(|column| set(table.write, column)).collect();
+            let (columns, key, sets) = (table.column_list(), table.key_list(), sets.join(", "));
+            parts.push(format!(
+                "insert into views.{name} as t ({columns}) select * from {rows} where {condition} \
+                 on conflict ({key}) do update set {sets}"
+            ));
+        }
+        parts
+    }
 }
 
 const fn sql_type(kind: Kind) -> &'static str {
@@ -93,38 +116,62 @@ pub(super) fn load_statement(table: &'static Table, generation: u32, keys: Vec<C
 pub(super) fn write_statement(changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Arrays {
     let mut statement = Arrays::default();
     let mut parts = Vec::new();
-    for Change { table, generation, put, delete } in changes {
-        let name = table.in_generation(generation);
-        if !delete.is_empty() {
-            let keys = statement.unnest(table.key_columns(), delete);
-            let matches: Vec<String> =
-                table.key_columns().iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
-            let (list, matches) = (table.key_list(), matches.join(" and "));
-            parts.push(format!("delete from views.{name} t using {keys} as k({list}) where {matches}"));
-        }
-        if !put.is_empty() {
-            let rows = statement.unnest(table.columns, put);
-            let sets: Vec<String> = table.value_columns().iter().map(|column| set(table.write, column)).collect();
-            let (columns, key, sets) = (table.column_list(), table.key_list(), sets.join(", "));
-            parts.push(format!(
-                "insert into views.{name} as t ({columns}) select * from {rows} on conflict ({key}) do update set {sets}"
-            ));
-        }
+    for change in changes {
+        parts.extend(statement.change(change, "true"));
     }
     let moves = checkpoints.into_iter().map(|(name, position)| vec![name.into(), signed(position).into()]).collect();
     let moves = statement.unnest(CHECKPOINT, moves);
+    statement.sql = with(
+        parts,
+        &format!(
+            "update views.checkpoints c set position = k.position from {moves} as k(name, position) where c.name = k.name"
+        ),
+    );
+    statement
+}
+
+/// The same as a transaction of its own, which does nothing unless every checkpoint stands where it is known to, and is
+/// free. Answers a row per checkpoint moved.
+pub(super) fn leap_statement(changes: Vec<Change>, moves: Vec<Move>) -> Arrays {
+    const GO: &str = "exists (select from go)";
+    let mut statement = Arrays::default();
+    let wanted = moves.len();
+    let (mut known, mut next) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
+    for Move { checkpoint, from, to } in moves {
+        known.push(vec![Cell::from(checkpoint.as_str()), signed(from).into()]);
+        next.push(vec![checkpoint.into(), signed(to).into()]);
+    }
+    let known = statement.unnest(CHECKPOINT, known);
+    // A row that changed after the snapshot is looked at once more when it is locked: its position would be another one.
+    let taken = format!(
+        "select from views.checkpoints c join {known} as k(name, position) using (name, position) for update of c skip locked"
+    );
+    // Written out, so that each statement of the batch looks once.
+    let go = format!("select where (select count(*) from taken) = {wanted}");
+    let mut parts = Vec::new();
+    for change in changes {
+        parts.extend(statement.change(change, GO));
+    }
+    let next = statement.unnest(CHECKPOINT, next);
+    let update = format!(
+        "update views.checkpoints c set position = k.position from {next} as k(name, position) \
+         where c.name = k.name and {GO} returning c.name"
+    );
+    let rest = with(parts, &update);
+    let rest = rest.strip_prefix("with ").map_or_else(|| rest.clone(), |rest| format!(", {rest}"));
+    statement.sql = format!("with taken as materialized ({taken}), go as materialized ({go}) {rest}");
+    statement
+}
+
+/// Puts parts before a statement, each as a common table expression.
+fn with(parts: Vec<String>, last: &str) -> String {
     let mut sql = String::new();
-    for (index, part) in parts.iter().enumerate() {
+    for (index, part) in parts.into_iter().enumerate() {
         let lead = if index == 0 { "with" } else { "," };
         // Writing to a String can't fail.
         let _ = write!(sql, "{lead} w{index} as ({part}) ");
     }
-    let _ = write!(
-        sql,
-        "update views.checkpoints c set position = k.position from {moves} as k(name, position) where c.name = k.name"
-    );
-    statement.sql = sql;
-    statement
+    sql + last
 }
 
 const CHECKPOINT: &[Column] = &[crate::batch::text("name"), crate::batch::integer("position")];
