@@ -14,6 +14,7 @@ mod health;
 mod http;
 pub mod identity;
 mod metrics;
+mod moment;
 mod native;
 mod scheduler;
 mod stopping;

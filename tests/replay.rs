@@ -141,7 +141,7 @@ async fn a_replay_takes_days_moments_positions_and_a_tenant(engine: Engine) {
     live.sort_by(|one, other| one.header("ce_sequence").cmp(other.header("ce_sequence")));
     let position = |index: usize| live[index].header("ce_sequence").trim_start_matches('0').to_owned();
     let copies = exporting.topic("copies");
-    let mut copied = async |arguments: &[&str]| {
+    let copied = async |arguments: &[&str]| {
         let said = printed(&exporting.replay(&[arguments, &["--topic", &copies]].concat(), &[]));
         let mut records = exporting.records("copies").await;
         records.retain(|record| record.header("ce_replayid") == mark(&said));

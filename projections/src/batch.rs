@@ -4,8 +4,10 @@
 //! business: see [`postgres`] and [`sqlite`], the only files of this crate that hold an engine's own SQL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenure_event_log::EngineConfig;
+use uuid::Uuid;
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
@@ -68,6 +70,17 @@ impl Store {
         })
     }
 
+    /// Connects for reading only; there must be views.
+    pub async fn open_read_only(engine: &EngineConfig, readers: u32) -> Result<Self, StoreError> {
+        Ok(match engine {
+            // Its readers can't write either; only a session could.
+            EngineConfig::Postgres { url, .. } => Self::Postgres(postgres::Postgres::open(url, readers).await?),
+            EngineConfig::Sqlite { directory } => {
+                Self::Sqlite(sqlite::Sqlite::open_read_only(directory.clone(), readers).await?)
+            }
+        })
+    }
+
     /// True where no other process can have these views open.
     pub fn is_exclusive(&self) -> bool {
         matches!(self, Self::Sqlite(_))
@@ -90,7 +103,7 @@ impl Store {
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(match self {
             Self::Postgres(engine) => Session::Postgres(engine.session().await?),
-            Self::Sqlite(engine) => Session::Sqlite(engine.session()),
+            Self::Sqlite(engine) => Session::Sqlite(engine.session()?),
         })
     }
 
@@ -155,6 +168,24 @@ impl Session {
         match self {
             Self::Postgres(session) => session.make_durable().await,
             // The database lives in this process: nobody remembers more than the file holds.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Takes a lease, or takes it for longer, by the database's clock; answers the generation of holders, or `None` while
+    /// somebody else has it. No transaction is open.
+    pub async fn take_lease(&mut self, name: &str, holder: Uuid, time: Duration) -> Result<Option<u64>, StoreError> {
+        match self {
+            Self::Postgres(session) => session.take_lease(name, holder, time).await,
+            // The directory's lock is held by one process.
+            Self::Sqlite(_) => Ok(Some(1)),
+        }
+    }
+
+    /// Ends a lease before its time.
+    pub async fn release_lease(&mut self, name: &str, holder: Uuid) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(session) => session.release_lease(name, holder).await,
             Self::Sqlite(_) => Ok(()),
         }
     }

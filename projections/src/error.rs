@@ -11,6 +11,12 @@ pub enum OpenError {
     /// The schema is absent: migrate first.
     #[error("the views' schema is missing: run `tenure migrate` first")]
     SchemaMissing,
+    /// No service of this release ever ran here.
+    #[error("the view {view} is not built yet: start this release's service first")]
+    NotBuilt {
+        /// The view's name.
+        view: &'static str,
+    },
     /// The views' database can't be reached.
     #[error("the views can't be opened")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -78,14 +78,36 @@ impl Views {
         opened
     }
 
+    /// Opens views that are there for queries only, also beside the service that writes them. [`Views::start`] is not for
+    /// these.
+    ///
+    /// # Errors
+    /// [`OpenError`] as for [`Views::open`], and where a view was never built by this release.
+    pub async fn open_read_only(config: ViewsConfig, log: EventLog) -> Result<Self, OpenError> {
+        let store = Store::open_read_only(&config.engine, config.readers).await?;
+        let opened = Self::assemble(config, log, store.clone()).await;
+        if opened.is_err() {
+            store.close().await;
+        }
+        opened
+    }
+
     async fn prepare(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
-        let opened_at = generation::wall_clock_micros();
         let mut session = store.session().await?;
-        let versions = Versions { ahead: config.versions_ahead };
-        generation::ensure_live(&mut session, versions, &log).await?;
+        generation::ensure_live(&mut session, Versions { ahead: config.versions_ahead }, &log).await?;
         drop(session);
+        Self::assemble(config, log, store).await
+    }
+
+    async fn assemble(config: ViewsConfig, log: EventLog, store: Store) -> Result<Self, OpenError> {
+        let opened_at = generation::wall_clock_micros();
+        let versions = Versions { ahead: config.versions_ahead };
         let progress = Progress::new(versions);
-        progress.reached(&generation::committed(&store, versions).await?);
+        let committed = generation::committed(&store, versions).await?;
+        if let Some(view) = View::ALL.into_iter().find(|view| committed.iter().all(|c| c.view != *view)) {
+            return Err(OpenError::NotBuilt { view: view.name() });
+        }
+        progress.reached(&committed);
         let head_at_start = log.head().await?;
         let stop = watch::Sender::new(false);
         let tasks = Mutex::new(Vec::new());
@@ -193,6 +215,26 @@ impl Views {
             }
         }
         self.shared.store.close().await;
+    }
+
+    /// How far this process knows the billing view to be.
+    pub(crate) fn billing_position(&self) -> Position {
+        self.shared.progress.position(View::Billing)
+    }
+
+    /// Resolves when the billing view has passed a position.
+    pub(crate) async fn billing_passed(&self, position: Position) {
+        self.shared.progress.moved_past(View::Billing, position).await;
+    }
+
+    /// Their log.
+    pub(crate) fn log(&self) -> &EventLog {
+        &self.shared.log
+    }
+
+    /// Their database.
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
     }
 
     /// How far a view's live generation is committed, by whichever instance.

@@ -1,6 +1,7 @@
 //! The command line. Each subcommand has a file of its own; this one only names them.
 
 mod backup;
+mod billing;
 mod config;
 mod events;
 mod health;
@@ -12,9 +13,13 @@ mod token;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
+use tenure_projections::{Views, ViewsConfig};
 
 use crate::config::{Config, ConfigError};
+use crate::control::socket_path;
 
 /// Event-sourced tenant management for managed service providers.
 ///
@@ -47,6 +52,9 @@ enum Command {
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]
     Projections(projections::Projections),
+    /// Go on with a stopped billing export, or write billing events once more.
+    #[command(subcommand)]
+    Billing(billing::Billing),
     /// Look at the log itself.
     #[command(subcommand)]
     Events(events::Events),
@@ -85,6 +93,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(backup) => backup.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => token.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Projections(projections) => projections.run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Billing(billing) => billing.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Events(events) => events.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Config(command) => command.run(cli.config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Health => health::run(&load()?),
@@ -94,4 +103,44 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
 /// Runs a future to its end on a small runtime; for every command but `serve`.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// A client of the service's control socket, where the embedded engine is in use by a service.
+fn running_service(config: &Config) -> anyhow::Result<Option<reqwest::Client>> {
+    let socket = socket_path(&config.data_dir);
+    let embedded = matches!(config.engine, EngineConfig::Sqlite { .. });
+    if !embedded || std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(reqwest::Client::builder().unix_socket(socket).build()?))
+}
+
+/// Opens log and views, hands them over and closes them; nothing is applied unless the work says so.
+async fn with_views<T>(config: &Config, work: impl AsyncFnOnce(&Views) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let master_key = MasterKey::load(&config.master_key_path())?;
+    let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    let log = EventLog::open(log_config).await.context("the log can't be opened")?;
+    let views =
+        Views::open(ViewsConfig::new(config.engine.clone()), log.clone()).await.context("the views can't be opened")?;
+    let result = work(&views).await;
+    views.shutdown().await;
+    log.shutdown().await;
+    result
+}
+
+/// Opens log and views for reading, beside a service where one is running, hands them over and closes them.
+async fn reading_views<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&EventLog, &Views) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let master_key = MasterKey::load(&config.master_key_path())?;
+    let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
+    let log = EventLog::open_read_only(log_config).await.context("the log can't be opened")?;
+    let views = Views::open_read_only(ViewsConfig::new(config.engine.clone()), log.clone())
+        .await
+        .context("the views can't be opened")?;
+    let result = work(&log, &views).await;
+    views.shutdown().await;
+    log.shutdown().await;
+    result
 }

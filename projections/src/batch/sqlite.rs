@@ -23,10 +23,16 @@ use crate::generation::{Checkpoint, live_checkpoints};
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
 
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/views/0001_views.sql"),
+    include_str!("../../../migrations/sqlite/views/0002_exports.sql"),
+];
+
 /// The views' database: one writing thread and a few that read.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
-    writer: Arc<writer::Writer>,
+    /// None where the file is only read.
+    writer: Option<Arc<writer::Writer>>,
     readers: Arc<reader::Readers>,
 }
 
@@ -44,9 +50,19 @@ impl Sqlite {
                 opened => opened,
             };
             let connection = connection.map_err(StoreError::unavailable)?;
-            let writer = Arc::new(writer::Writer::start(connection).map_err(StoreError::unavailable)?);
+            let writer = Some(Arc::new(writer::Writer::start(connection).map_err(StoreError::unavailable)?));
             let readers = Arc::new(reader::Readers::start(&path, readers)?);
             Ok(Self { writer, readers })
+        })
+        .await
+        .map_err(StoreError::unavailable)?
+    }
+
+    /// For reading only, also beside the service that writes the file.
+    pub async fn open_read_only(directory: PathBuf, readers: u32) -> Result<Self, StoreError> {
+        tokio::task::spawn_blocking(move || {
+            let readers = Arc::new(reader::Readers::start(&directory.join(FILE), readers)?);
+            Ok(Self { writer: None, readers })
         })
         .await
         .map_err(StoreError::unavailable)?
@@ -57,16 +73,19 @@ impl Sqlite {
         self.readers.call(move |connection| query(connection, &sql, &params)).await
     }
 
-    pub fn session(&self) -> Session {
-        Session { writer: Arc::clone(&self.writer), transaction: None }
+    pub fn session(&self) -> Result<Session, StoreError> {
+        let read_only = || StoreError::unavailable(std::io::Error::other("views.db is open for reading only"));
+        Ok(Session { writer: Arc::clone(self.writer.as_ref().ok_or_else(read_only)?), transaction: None })
     }
 
     pub async fn close(&self) {
-        let (writer, readers) = (Arc::clone(&self.writer), Arc::clone(&self.readers));
+        let (writer, readers) = (self.writer.clone(), Arc::clone(&self.readers));
         // Readers first, so that the writer is the last to close and checkpoints.
         let closed = tokio::task::spawn_blocking(move || {
             readers.close();
-            writer.close();
+            if let Some(writer) = writer {
+                writer.close();
+            }
         });
         if let Err(error) = closed.await {
             tracing::error!(%error, "a thread of views.db panicked");
@@ -159,8 +178,7 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.pragma_update(None, "cache_size", -64_000)?;
     connection.set_prepared_statement_cache_capacity(256);
-    let schema = include_str!("../../../migrations/sqlite/views/0001_views.sql");
-    Migrations::new(vec![M::up(schema)]).to_latest(&mut connection)?;
+    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection)?;
     Ok(connection)
 }
 

@@ -34,7 +34,7 @@ pub struct BillingFilter {
     pub from: Option<DateTime<Utc>>,
     /// Occurred before then.
     pub to: Option<DateTime<Utc>>,
-    /// Of one of these types; empty means of any. See [`tenure_aggregates::tenant::BILLING_EVENTS`].
+    /// Of one of these types; empty means of any. See [`super::BillingType::name`].
     pub types: Vec<String>,
 }
 

@@ -25,8 +25,8 @@ use crate::{QueryError, Views};
 
 /// Events that are read, and sent, at once.
 const PAGE: u32 = 5_000;
-/// Positions of the log that one statement counts.
-const COUNTED: u64 = 1_000_000;
+/// Positions of the log that one statement looks at, so that none takes long.
+const STRETCH: u64 = 1_000_000;
 /// How long the billing view may take to reach the log's head.
 const CATCHES_UP_WITHIN: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(100);
@@ -104,7 +104,7 @@ impl Selection {
         }
         let (mut counts, mut after) = (BTreeMap::new(), range.before());
         while after < last {
-            let up_to = Position::new(after.get().saturating_add(COUNTED));
+            let up_to = Position::new(after.get().saturating_add(STRETCH));
             for (name, count) in range.counts(views, after, up_to).await? {
                 *counts.entry(name).or_default() += count;
             }
@@ -168,6 +168,15 @@ pub async fn replay(
     if written == total { Ok(()) } else { Err(ReplayError::Changed { written, counted: total }) }
 }
 
-async fn next(views: &Views, selection: &Selection, after: Position) -> Result<Vec<BillingEvent>, ReplayError> {
-    Ok(selection.range.page(views, after, PAGE).await?)
+/// The next events; none if there are no more.
+async fn next(views: &Views, selection: &Selection, mut after: Position) -> Result<Vec<BillingEvent>, ReplayError> {
+    while after < selection.range.last {
+        let up_to = Position::new(after.get().saturating_add(STRETCH));
+        let page = selection.range.page(views, after, up_to, PAGE).await?;
+        if !page.is_empty() {
+            return Ok(page);
+        }
+        after = up_to;
+    }
+    Ok(Vec::new())
 }

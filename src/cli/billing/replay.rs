@@ -7,13 +7,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tenure_aggregates::TenantId;
 use tenure_event_log::Position;
-use tenure_projections::billing::{BillingFilter, BillingRange};
+use tenure_projections::billing::BillingRange;
 use tenure_projections::export::{self, Selection};
 use uuid::Uuid;
 
-use crate::cli::{block_on, with_views_read_only};
+use crate::cli::{block_on, reading_views};
 use crate::config::{Config, kafka_topic};
-use crate::native::billing::{MOMENT, Moment};
+use crate::moment::{ALLOWED, Moment};
 
 /// Which billing events go where.
 #[derive(Args)]
@@ -46,9 +46,10 @@ impl Bound {
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(position) => Ok(Self::Position(Position::new(position))),
-            Err(_) => Moment::read(text)
+            Err(_) => text
+                .parse()
                 .map(Self::Moment)
-                .ok_or_else(|| format!("must be a position of the log such as 4711, or {MOMENT}")),
+                .map_err(|_| format!("must be a position of the log such as 4711, or {ALLOWED}")),
         }
     }
 }
@@ -61,7 +62,7 @@ impl Replay {
     /// Counts, says what will be done, does it, and says so.
     pub fn run(&self, config: &Config) -> anyhow::Result<()> {
         let range = self.range()?;
-        block_on(with_views_read_only(config, async |views| {
+        block_on(reading_views(config, async |_, views| {
             let selection = Selection::of(views, range).await?;
             for (name, count) in selection.counts() {
                 println!("{name:<24} {count:>12}");
@@ -86,22 +87,17 @@ impl Replay {
     }
 
     fn range(&self) -> anyhow::Result<BillingRange> {
-        let mut range = BillingRange {
-            first: Position::new(1),
-            last: Position::new(u64::MAX),
-            tenant: self.tenant,
-            filter: BillingFilter::default(),
-        };
+        let mut range = BillingRange { tenant: self.tenant, ..BillingRange::ALL };
         match self.from {
             Bound::Position(position) => range.first = position,
-            Bound::Moment(moment) => range.filter.from = Some(moment.first),
+            Bound::Moment(moment) => range.from = Some(moment.first),
         }
         match self.to {
             Bound::Position(position) => range.last = position,
-            Bound::Moment(moment) => range.filter.to = Some(moment.after),
+            Bound::Moment(moment) => range.to = Some(moment.after),
         }
-        let is_empty = range.first > range.last
-            || matches!((range.filter.from, range.filter.to), (Some(from), Some(to)) if from >= to);
+        let is_empty =
+            range.first > range.last || matches!((range.from, range.to), (Some(from), Some(to)) if from >= to);
         anyhow::ensure!(!is_empty, "--from must not be later than --to");
         Ok(range)
     }

@@ -1,17 +1,15 @@
 //! Which billing events a request asks for.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use tenure_aggregates::tenant::BILLING_EVENTS;
 use tenure_event_log::Position;
-use tenure_projections::billing::BillingFilter;
+use tenure_projections::billing::{BillingFilter, BillingType};
 
 use crate::http::query::{BadQuery, Query};
+use crate::moment::{self, Range};
 
 /// Query parameters of both lists.
 pub const PARAMETERS: [&str; 5] = ["from", "to", "type", "after", "limit"];
 /// Most events that a client may ask for by `limit`; without it the list is streamed whole.
 const MAX_LIMIT: u32 = 10_000;
-const MOMENT: &str = "a date such as 2026-04-01 or a time such as 2026-04-01T00:00:00Z, in the years 1970 to 9999";
 
 /// What a request asks for.
 pub struct Asked {
@@ -24,14 +22,7 @@ impl Asked {
     /// # Errors
     /// A bad range, an unknown type, a limit or position that is none.
     pub fn of(mut query: Query) -> Result<Self, BadQuery> {
-        let from = query.take::<String>("from", MOMENT)?.map(|text| Moment::parse("from", &text)).transpose()?;
-        let to = query.take::<String>("to", MOMENT)?.map(|text| Moment::parse("to", &text)).transpose()?;
-        let (from, to) = (from.map(|moment| moment.first), to.map(|moment| moment.after));
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            return Err(BadQuery::new("from", "must not be later than to"));
-        }
+        let (from, to) = range(&mut query)?;
         let types = match query.take::<String>("type", "a billing event's type")? {
             Some(types) => types.split(',').map(known_type).collect::<Result<_, _>>()?,
             None => Vec::new(),
@@ -45,38 +36,21 @@ impl Asked {
     }
 }
 
+/// Takes `from` and `to`, both inclusive.
+///
+/// # Errors
+/// One is no moment, or they are the wrong way round.
+pub fn range(query: &mut Query) -> Result<Range, BadQuery> {
+    let from = query.take("from", moment::ALLOWED)?;
+    let to = query.take("to", moment::ALLOWED)?;
+    moment::range(from, to).ok_or_else(|| BadQuery::new("from", "must not be later than to"))
+}
+
 fn known_type(name: &str) -> Result<String, BadQuery> {
-    if BILLING_EVENTS.contains(&name) {
+    if BillingType::named(name).is_some() {
         return Ok(name.to_owned());
     }
-    Err(BadQuery::new("type", format!("must be one of {}", BILLING_EVENTS.join(", "))))
-}
-
-/// A day, or a single moment: its first microsecond and the one after its last.
-struct Moment {
-    first: DateTime<Utc>,
-    after: DateTime<Utc>,
-}
-
-impl Moment {
-    fn parse(parameter: &str, text: &str) -> Result<Self, BadQuery> {
-        let day = |day: NaiveDate| {
-            let first = day.and_time(NaiveTime::MIN).and_utc();
-            first.checked_add_signed(TimeDelta::days(1)).map(|after| Self { first, after })
-        };
-        let moment = |moment: DateTime<Utc>| {
-            moment.checked_add_signed(TimeDelta::microseconds(1)).map(|after| Self { first: moment, after })
-        };
-        // Ten characters are a date and nothing else: chrono would also take `2026-4-1`.
-        let parsed = match text.len() {
-            10 => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(day),
-            _ => DateTime::parse_from_rfc3339(text).ok().and_then(|time| moment(time.to_utc())),
-        };
-        let years = 1970..=9999;
-        parsed
-            .filter(|parsed| years.contains(&chrono::Datelike::year(&parsed.first)))
-            .ok_or_else(|| BadQuery::new(parameter, format!("must be {MOMENT}")))
-    }
+    Err(BadQuery::new("type", format!("must be one of {}", BillingType::ALL.map(BillingType::name).join(", "))))
 }
 
 #[cfg(test)]

@@ -2,26 +2,22 @@
 
 mod filter;
 mod format;
+mod shape;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::web::Bytes;
-use chrono::{DateTime, Utc};
 use futures::stream;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 use tenure_event_log::Position;
 use tenure_projections::billing::{self, BillingFilter, BillingScope};
 use tenure_projections::{QueryError, Views};
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::call::{Call, Operation};
 use super::problem::{Problem, ProblemSchema};
-use super::tenants::utc;
 use crate::identity::Action;
 use filter::Asked;
 use format::Format;
+use shape::BillingEvent;
 
 /// The right to read billing events.
 pub struct ReadBilling;
@@ -32,77 +28,6 @@ impl Operation for ReadBilling {
 
 /// Rows that one statement reads: a long list costs no more memory than this.
 const ROWS_PER_PAGE: u32 = 500;
-
-/// One event that a bill is made from.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BillingEvent {
-    /// The same for ever: made from the event's place in the tenant's history.
-    event_id: Uuid,
-    /// Place in the log. Rises along the list; `after` takes it.
-    position: u64,
-    /// What happened.
-    #[serde(rename = "type")]
-    #[schema(example = "tenant.suspended")]
-    kind: String,
-    /// To which tenant.
-    tenant_id: Uuid,
-    /// Its short code.
-    #[schema(example = "acme-corp")]
-    short_code: String,
-    /// When; for a month's usage the month's last second.
-    #[serde(serialize_with = "utc")]
-    occurred_utc: DateTime<Utc>,
-    /// What the type adds.
-    #[serde(flatten)]
-    #[schema(inline)]
-    data: Details,
-}
-
-/// What the type of an event adds to it.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Details {
-    /// Suspended, restored: why, or `null`.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    reason: Option<Value>,
-    /// Deprovisioned: until when the tenant can be restored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retention_ends_utc: Option<DateTime<Utc>>,
-    /// Monthly usage: the month, as YYYY-MM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-04")]
-    period: Option<String>,
-    /// Monthly usage: users at the month's end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_count: Option<u32>,
-    /// Monthly usage: resources at the month's end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource_count: Option<u32>,
-    /// Monthly usage: grants at the month's end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grant_count: Option<u32>,
-}
-
-/// A member that is there, even as `null`, unlike one that is not.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(value).map(Some)
-}
-
-impl BillingEvent {
-    fn of(event: billing::BillingEvent) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            event_id: event.event_id,
-            position: event.position.get(),
-            kind: event.event_type,
-            tenant_id: event.tenant_id.as_uuid(),
-            short_code: event.short_code,
-            occurred_utc: event.occurred_at,
-            data: serde_json::from_str(&event.data)?,
-        })
-    }
-}
 
 /// List the billing events of one tenant, oldest first.
 ///
@@ -210,9 +135,7 @@ impl List {
             *remaining = remaining.saturating_sub(read);
         }
         let is_last = read < limit || self.remaining == Some(0);
-        let events = page.into_iter().map(BillingEvent::of).collect::<Result<Vec<_>, _>>();
-        let events = events.map_err(|_| QueryError::Malformed)?;
-        let bytes = self.format.write(&events, !self.begun, is_last).map_err(|_| QueryError::Malformed)?;
+        let bytes = self.format.write(&page, !self.begun, is_last).map_err(|_| QueryError::Malformed)?;
         self.begun = self.begun || read > 0;
         Ok((bytes.into(), (!is_last).then_some(self)))
     }
