@@ -115,11 +115,11 @@ async fn a_replay_copies_what_was_exported_and_marks_it(engine: Engine) {
     exporting.fifteen_events().await;
     let live = exporting.records("live").await;
 
-    let copies = exporting.topic("copies");
-    let said = printed(&exporting.replay(&["--from", "1", "--to", "1000000", "--topic", &copies], &[]));
+    let target = exporting.topic("copies");
+    let said = printed(&exporting.replay(&["--from", "1", "--to", "1000000", "--topic", &target], &[]));
     assert!(said.contains("15 records are written and acknowledged"), "{said}");
     let copied = exporting.records("copies").await;
-    assert_eq!(topic::partitions(&exporting.brokers, &copies).unwrap(), Some(3), "made like the live one");
+    assert_eq!(topic::partitions(&exporting.brokers, &target).unwrap(), Some(3), "made like the live one");
     assert!(copied.iter().all(|record| record.header("ce_replayid") == mark(&said)));
     assert!(live.iter().all(|record| record.header("ce_replayid").is_empty()));
     // In each partition, and so for each tenant, in the same order.
@@ -127,7 +127,7 @@ async fn a_replay_copies_what_was_exported_and_marks_it(engine: Engine) {
 
     // Also without the service, into the same topic, under another mark.
     exporting.service.take().unwrap().terminate();
-    let again = printed(&exporting.replay(&["--from", "1", "--to", "1000000", "--topic", &copies], &[]));
+    let again = printed(&exporting.replay(&["--from", "1", "--to", "1000000", "--topic", &target], &[]));
     assert_ne!(mark(&again), mark(&said));
     let both = exporting.records("copies").await;
     assert_eq!(both.iter().filter(|record| record.header("ce_replayid") == mark(&again)).count(), 15);
@@ -140,9 +140,9 @@ async fn a_replay_takes_days_moments_positions_and_a_tenant(engine: Engine) {
     let mut live = exporting.records("live").await;
     live.sort_by(|one, other| one.header("ce_sequence").cmp(other.header("ce_sequence")));
     let position = |index: usize| live[index].header("ce_sequence").trim_start_matches('0').to_owned();
-    let copies = exporting.topic("copies");
+    let target = exporting.topic("copies");
     let copied = async |arguments: &[&str]| {
-        let said = printed(&exporting.replay(&[arguments, &["--topic", &copies]].concat(), &[]));
+        let said = printed(&exporting.replay(&[arguments, &["--topic", &target]].concat(), &[]));
         let mut records = exporting.records("copies").await;
         records.retain(|record| record.header("ce_replayid") == mark(&said));
         records.sort_by(|one, other| one.header("ce_sequence").cmp(other.header("ce_sequence")));
@@ -163,15 +163,15 @@ async fn a_replay_takes_days_moments_positions_and_a_tenant(engine: Engine) {
     let everything = ["--from", &days[0], "--to", &days[1], "--dry-run"];
     let said = printed(&exporting.replay(&[&everything[..], &["--topic", &exporting.topic("nothing")]].concat(), &[]));
     for (name, count) in [("tenant.provisioned", 3), ("tenant.suspended", 6), ("tenant.reinstated", 6), ("total", 15)] {
-        let line = said.lines().find(|line| line.starts_with(name)).unwrap();
-        assert!(line.ends_with(&format!(" {count}")), "{line}");
+        let found = said.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(found.ends_with(&format!(" {count}")), "{found}");
     }
     assert!(said.ends_with("Nothing was written.\n"), "{said}");
     assert_eq!(topic::partitions(&exporting.brokers, &exporting.topic("nothing")).unwrap(), None);
     printed(&exporting.replay(&everything, &[("TENURE_KAFKA_BROKERS", "localhost:1")]));
 
     for (from, to) in [("5", "4"), ("2026-04-02", "2026-04-01")] {
-        let said = refused(&exporting.replay(&["--from", from, "--to", to, "--topic", &copies], &[]));
+        let said = refused(&exporting.replay(&["--from", from, "--to", to, "--topic", &target], &[]));
         assert!(said.contains("--from must not be later than --to"), "{said}");
     }
     for wrong in [&["--from", "yesterday", "--to", "5"][..], &["--from", "1", "--to", "5"], &["--from", "1"]] {
@@ -210,8 +210,8 @@ async fn a_replay_never_goes_where_live_events_are(engine: Engine) {
     }
     assert_eq!(exporting.records("live").await, live);
 
-    let copies = exporting.topic("copies");
-    let said = into(&exporting, &copies, &[("TENURE_KAFKA_BROKERS", "localhost:1")]);
+    let target = exporting.topic("copies");
+    let said = into(&exporting, &target, &[("TENURE_KAFKA_BROKERS", "localhost:1")]);
     assert!(said.contains("can't be looked at or made"), "{said}");
 }
 

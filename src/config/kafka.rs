@@ -91,6 +91,7 @@ fn public_url(text: &str) -> Option<String> {
 }
 
 /// A topic's name as Kafka takes it.
+#[must_use]
 pub fn topic(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let special = matches!(text, "." | "..");

@@ -85,8 +85,8 @@ fn differences(billed: &BTreeMap<u64, Billed>, records: &[Record]) -> Vec<String
             faults.push(format!("{place} of position {position} comes after {before:?}"));
         }
     }
-    let lost = billed.keys().filter(|position| !seen.contains(position));
-    faults.extend(lost.map(|position| format!("position {position} is not in the topic: {:?}", billed[position])));
+    let missing = billed.keys().filter(|position| !seen.contains(position));
+    faults.extend(missing.map(|position| format!("position {position} is not in the topic: {:?}", billed[position])));
     faults
 }
 
