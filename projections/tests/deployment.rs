@@ -1,5 +1,6 @@
 //! A deployment of a test's own: an engine, a log, and views on it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -16,6 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Deployment {
     pub place: Place,
     key: MasterKey,
+    keys: TempDir,
 }
 
 pub enum Place {
@@ -33,7 +35,9 @@ impl Deployment {
     }
 
     async fn at(place: Place) -> Self {
-        let deployment = Self { place, key: MasterKey::generate() };
+        let keys = TempDir::new().unwrap();
+        let key = MasterKey::load_or_create(&keys.path().join("master.key")).unwrap();
+        let deployment = Self { place, key, keys };
         EventLog::migrate(&deployment.engine()).await.unwrap();
         deployment
     }
@@ -43,6 +47,11 @@ impl Deployment {
             Place::Sqlite(directory) => EngineConfig::Sqlite { directory: directory.path().to_owned() },
             Place::Postgres(database) => EngineConfig::Postgres { url: database.url().into(), max_connections: 4 },
         }
+    }
+
+    /// Where other processes find the key.
+    pub fn master_key_file(&self) -> PathBuf {
+        self.keys.path().join("master.key")
     }
 
     pub async fn log(&self) -> EventLog {

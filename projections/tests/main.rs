@@ -31,6 +31,7 @@ mod crashes;
 mod deadlines;
 mod deployment;
 mod directory;
+mod export;
 mod failures;
 mod killed_server;
 mod rebuilds;

@@ -116,10 +116,23 @@ impl World {
 
     /// Many reports in one append.
     pub async fn report_often(&mut self, tenant: TenantId, times: u32) {
+        let at = self.now();
+        self.together(tenant, (1..=times).map(|resources| Command::ReportUsage { resources, grants: 1, at })).await;
+    }
+
+    /// A suspension and a reinstatement, again and again, in one append: two billing events each time.
+    pub async fn toggle(&mut self, tenant: TenantId, times: u32) {
+        let at = self.now();
+        let reason = Some(Reason::parse("unpaid").unwrap());
+        let both = [Command::Suspend { reason, at }, Command::Reinstate { at }];
+        self.together(tenant, (0..times).flat_map(|_| both.clone())).await;
+    }
+
+    async fn together(&mut self, tenant: TenantId, commands: impl Iterator<Item = Command>) {
         let mut tenant_now = self.tenants[&tenant].clone();
-        let (expected, at, mut events) = (tenant_now.sequence, self.now(), Vec::new());
-        for resources in 1..=times {
-            let decision = tenant_now.decide(Command::ReportUsage { resources, grants: 1, at }).unwrap();
+        let (expected, mut events) = (tenant_now.sequence, Vec::new());
+        for command in commands {
+            let decision = tenant_now.decide(command).unwrap();
             events.extend(
                 decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap())),
             );

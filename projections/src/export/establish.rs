@@ -7,6 +7,7 @@ use tenure_event_log::Position;
 use tokio::runtime::Handle;
 
 use super::connection::{Admin, Connection, Consumer};
+use super::decided;
 use super::ledger::{self, Order};
 use super::pages::{self, Anchor};
 use super::progress::{self, Progress};
@@ -26,19 +27,34 @@ const ORDERS_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Clients {
     admin: Arc<Admin>,
     consumer: Arc<Consumer>,
+    /// Sees what is not committed, too.
+    all: Arc<Consumer>,
 }
 
 impl Clients {
     pub fn open(settings: &ExportSettings, connection: &Connection) -> Result<Self, Trouble> {
         let admin = connection.admin(&settings.admin()).map_err(Trouble::retry)?;
         let consumer = connection.consumer(&settings.consumer()).map_err(Trouble::retry)?;
-        Ok(Self { admin: Arc::new(admin), consumer: Arc::new(consumer) })
+        let all = connection.consumer(&settings.consumer_of_all()).map_err(Trouble::retry)?;
+        Ok(Self { admin: Arc::new(admin), consumer: Arc::new(consumer), all: Arc::new(all) })
     }
 
     async fn describe(&self, name: &str) -> Result<Option<Topic>, Trouble> {
         let (clients, name) = (self.clone(), name.to_owned());
         let described = move || Handle::current().block_on(topics::describe(&clients.admin, &clients.consumer, &name));
         blocking(described).await?.map_err(Trouble::retry)
+    }
+
+    /// Resolves when readers of what is committed can see everything that the topic holds now.
+    async fn decided(
+        &self,
+        topic: &str,
+        partitions: i32,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<(), Trouble> {
+        let (clients, topic) = (self.clone(), topic.to_owned());
+        let wait = move || decided::wait(&clients.consumer, &clients.all, &topic, partitions, wanted);
+        blocking(wait).await?.map_err(Trouble::retry)
     }
 
     async fn create(
@@ -65,7 +81,10 @@ impl Worker {
             Ok(progress) => {
                 self.ignore_order().await?;
                 self.prepare_topics(clients, &evidence).await?;
-                Ok(progress.unwrap_or_else(|| self.place(Position::START, None)))
+                match progress {
+                    Some(progress) => Ok(progress),
+                    None => self.begin(transactions).await,
+                }
             }
             Err(doubt) => self.wait_for_order(clients, transactions, &doubt).await,
         }
@@ -75,6 +94,7 @@ impl Worker {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
         let progress = if clients.describe(&settings.progress_topic).await?.is_some() {
+            clients.decided(&settings.progress_topic, 1, self.wanted()).await?;
             let consumer = Arc::clone(&clients.consumer);
             let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
             blocking(read).await?.map_err(Trouble::retry)?
@@ -87,6 +107,14 @@ impl Worker {
         // Read last: it only grows, and the event just read stands before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
         Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, copy, billing_topic })
+    }
+
+    /// Says in Kafka that nothing is exported yet, before anything is: what a first transaction that was killed leaves in
+    /// the billing topic can't be told from records of which nobody knows whether they are all.
+    async fn begin(&self, transactions: &Arc<Transactions>) -> Result<Progress, Trouble> {
+        let beginning = self.place(Position::START, None);
+        self.commit(transactions, Vec::new(), beginning.clone()).await?;
+        Ok(beginning)
     }
 
     /// Makes what is missing; refuses what contradicts the settings.
@@ -169,6 +197,7 @@ impl Worker {
         let Some(topic) = &evidence.billing_topic else { return Ok(Err("there is no billing topic".to_owned())) };
         let (consumer, settings, wanted) = (Arc::clone(&clients.consumer), Arc::clone(&self.settings), self.wanted());
         let partitions = topic.partitions;
+        clients.decided(&settings.topic, partitions, self.wanted()).await?;
         let look = move || rescan::last_exported(&consumer, &settings.topic, partitions, &settings.source(), wanted);
         let Some(Anchor { position, event_id }) = blocking(look).await?.map_err(Trouble::retry)? else {
             return Ok(Err("the billing topic has no event of this cell; --from 0 exports everything".to_owned()));
@@ -194,7 +223,7 @@ impl Worker {
     }
 
     /// An order for an export that stands still is not for one that runs, and must not wait for its next stop.
-    async fn ignore_order(&self) -> Result<(), Trouble> {
+    pub(super) async fn ignore_order(&self) -> Result<(), Trouble> {
         if let Some(order) = self.ledger().await?.order {
             tracing::warn!(%order, "the billing export was told to resume, but nothing stops it: ignored");
             self.settle(order).await?;

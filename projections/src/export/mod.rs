@@ -11,10 +11,12 @@
 //! behind its back does not go unnoticed.
 
 mod connection;
+mod decided;
 mod establish;
 mod lease;
 mod ledger;
 mod pages;
+mod partition;
 mod progress;
 mod record;
 mod replay;

@@ -69,7 +69,10 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
     let mut window = FIRST_WINDOW;
     loop {
         let from = high.saturating_sub(window).max(low);
-        let found = last_since(consumer, topic, key, from, until)?;
+        let found = last_since(consumer, topic, key, from, until);
+        // Nothing is fetched any more that nobody will look at.
+        consumer.unassign()?;
+        let found = found?;
         if found.is_some() || from <= low {
             return Ok(found);
         }

@@ -1,5 +1,6 @@
 //! Finding the last exported event in the billing topic itself, where the progress record is lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -31,14 +32,27 @@ pub(super) fn last_exported(
     source: &str,
     wanted: impl Fn() -> bool,
 ) -> Result<Option<Anchor>, RescanError> {
+    let found = read(consumer, topic, partitions, source, wanted);
+    // Nothing is fetched any more that nobody will look at.
+    consumer.unassign()?;
+    found
+}
+
+fn read(
+    consumer: &Consumer,
+    topic: &str,
+    partitions: i32,
+    source: &str,
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Anchor>, RescanError> {
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
     consumer.assign(&assignment)?;
     let mut last: Option<Anchor> = None;
-    let mut open = partitions;
-    while open > 0 {
+    let mut open: BTreeSet<i32> = (0..partitions).collect();
+    while !open.is_empty() {
         if !wanted() {
             return Err(RescanError::GivenUp);
         }
@@ -49,7 +63,10 @@ pub(super) fn last_exported(
                     .filter(|found| last.is_none_or(|last| found.position > last.position));
                 last = further.or(last);
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            // Once more each time that somebody else writes to it meanwhile.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
             Some(Err(error)) => return Err(error.into()),
         }
     }

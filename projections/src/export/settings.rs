@@ -200,6 +200,13 @@ impl ExportSettings {
         config
     }
 
+    /// The same, but it sees what is not decided yet, too.
+    pub(super) fn consumer_of_all(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
     /// Whether librdkafka knows the properties and takes their values; no broker is asked.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::connection::{Connection, Producer};
+use super::partition;
 use super::progress::Progress;
 use super::record::Record;
 use super::settings::{ExportSettings, Step};
@@ -14,6 +15,10 @@ use super::settings::{ExportSettings, Step};
 const CALL: Duration = Duration::from_secs(2);
 /// How long the brokers may take over one transaction; longer than its own time limit, after which they abort it.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
+/// The same for an abort, in which nothing that happens is noticed.
+const ABORT_CALL: Duration = Duration::from_millis(100);
+/// How long an abort may take that nobody waits for. Then the brokers' own time limit ends the transaction.
+const ABORTED_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long the wait for outstanding records sleeps: librdkafka's own flush sleeps 100 ms at a time.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -75,14 +80,10 @@ impl Transactions {
                 self.settings.observe(Step::AfterCommit);
                 Ok(())
             }
-            Err(Failure::Aborted(reason)) => {
-                self.abort(GIVEN_UP_AFTER)?;
-                Err(Failure::Aborted(reason))
-            }
             // Left open, it would hold up every consumer until the brokers end it.
-            Err(Failure::GivenUp) => {
-                self.abort(CALL)?;
-                Err(Failure::GivenUp)
+            Err(failure @ (Failure::Aborted(_) | Failure::GivenUp)) => {
+                self.abort(&wanted)?;
+                Err(failure)
             }
             Err(failure @ (Failure::Fatal(_) | Failure::Fenced)) => Err(failure),
         }
@@ -91,7 +92,7 @@ impl Transactions {
     fn fill(&self, records: Vec<Record>, progress: &Progress, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
         for Record { key, payload, headers } in records {
             let record = BaseRecord::to(&self.settings.topic).key(&key).payload(&payload).headers(headers);
-            self.send(record, wanted)?;
+            self.send(record.partition(partition::of(&key, progress.partitions)), wanted)?;
         }
         self.settle(wanted)?;
         self.settings.observe(Step::AfterSend);
@@ -143,15 +144,31 @@ impl Transactions {
         }
     }
 
-    /// Ends the transaction without it ever having been; fails if the brokers don't say so in time.
-    fn abort(&self, limit: Duration) -> Result<(), Failure> {
-        let until = Instant::now() + limit;
+    /// Ends the transaction without it ever having been; fails if the brokers don't say so in time, which is short where
+    /// nobody waits for another one.
+    fn abort(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+        let began = Instant::now();
         loop {
-            match self.producer.abort_transaction(CALL) {
+            let limit = if wanted() { GIVEN_UP_AFTER } else { ABORTED_WITHIN };
+            // The call waits for the records that are still on their way, and what became of them shows itself only here.
+            match self.producer.abort_transaction(ABORT_CALL) {
                 Ok(()) => return Ok(()),
-                Err(error) if is_retriable(&error) && Instant::now() < until => self.producer.poll(Duration::ZERO),
+                Err(error) if is_retriable(&error) && began.elapsed() < limit => self.serve(),
                 Err(error) => return Err(failure(&error)),
             }
+        }
+    }
+
+    /// Takes in everything that the client has to say.
+    fn serve(&self) {
+        let mut left = self.producer.in_flight_count();
+        loop {
+            self.producer.poll(PAUSE);
+            let now = self.producer.in_flight_count();
+            if now == 0 || now >= left {
+                return;
+            }
+            left = now;
         }
     }
 

@@ -201,7 +201,12 @@ impl Worker {
         self.board.state(ExportState::Exporting, None);
         let mut limit = AT_FIRST;
         let mut ahead: Option<Found> = None;
+        let mut looked = Instant::now();
         loop {
+            if looked.elapsed() > LOOK {
+                self.ignore_order().await?;
+                looked = Instant::now();
+            }
             let found = match ahead.take() {
                 Some(found) => found,
                 None => self.page(&place, limit).await?,
@@ -215,9 +220,10 @@ impl Worker {
             };
             let Some(last) = events.last() else {
                 self.board.passed(passed);
-                self.events_after(passed).await?;
-                // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
-                self.pause(GATHERED_FOR).await?;
+                if self.events_after(passed).await? {
+                    // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
+                    self.pause(GATHERED_FOR).await?;
+                }
                 continue;
             };
             let next = Progress { position: last.position.get(), event_id: Some(last.event_id), ..place.clone() };
@@ -298,13 +304,11 @@ impl Worker {
         move || term.as_ref().is_some_and(|term| term.is_held()) && !*stop.borrow()
     }
 
-    /// Waits for events, looking at the lease now and then.
-    async fn events_after(&self, passed: Position) -> Result<(), Trouble> {
-        loop {
-            tokio::select! {
-                () = self.views.billing_passed(passed) => return Ok(()),
-                waited = self.pause(LOOK) => waited?,
-            }
+    /// Waits for events, not for longer than it takes to look at other things again; answers whether there may be some.
+    async fn events_after(&self, passed: Position) -> Result<bool, Trouble> {
+        tokio::select! {
+            () = self.views.billing_passed(passed) => Ok(true),
+            waited = self.pause(LOOK) => waited.map(|()| false),
         }
     }
 
