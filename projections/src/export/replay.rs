@@ -146,10 +146,10 @@ pub async fn replay(
     id: Uuid,
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
-    target::prepare(settings, views, topic).await?;
+    let partitions = target::prepare(settings, views, topic).await?;
     let total = selection.total();
     let envelope = Envelope::of_replay(settings, id);
-    let writer = Arc::new(Writer::open(settings, topic)?);
+    let writer = Arc::new(Writer::open(settings, topic, partitions)?);
     let broken = |Undelivered { acknowledged, reason }| ReplayError::Broken { acknowledged, total, reason };
     let mut page = next(views, selection, selection.range.before()).await?;
     while let Some(last) = page.last().map(|event| event.position) {

@@ -124,8 +124,7 @@ async fn progress_that_fell_back_is_told_by_its_copy(deployment: Deployment) {
     let Some(mut done) = Done::on(&deployment).await else { return };
     let last = done.progress().await;
     let earlier = &of_the_log(&done.views).await[1];
-    let fell_back =
-        Progress { position: earlier.position.get(), event_id: Some(earlier.event_id), ..last.clone() };
+    let fell_back = Progress { position: earlier.position.get(), event_id: Some(earlier.event_id), ..last.clone() };
     let (key, value) = (done.settings.transactional_id(), serde_json::to_string(&fell_back).unwrap());
     write(&done.brokers, &done.settings.progress_topic, &key, Some(&value)).await;
     let export = done.start(&format!("but position {} was exported already", last.position)).await;

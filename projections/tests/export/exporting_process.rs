@@ -172,8 +172,7 @@ async fn this_process_exports() {
     } else {
         EngineConfig::Sqlite { directory: orders.place.clone().into() }
     };
-    let config =
-        LogConfig::new(engine.clone(), MasterKey::load(orders.master_key.as_ref()).unwrap(), Clock::default());
+    let config = LogConfig::new(engine.clone(), MasterKey::load(orders.master_key.as_ref()).unwrap(), Clock::default());
     let log = eventually("the log is free", async || match EventLog::open(config.clone()).await {
         Err(OpenError::Locked { .. }) => None,
         opened => Some(opened.unwrap()),
@@ -214,7 +213,10 @@ async fn this_process_exports() {
         }
         let word = word(&export, &log).await;
         println!(">{}", serde_json::to_string(&word).unwrap());
-        if word.state == ExportState::Exporting.as_str() && word.passed >= word.head && death.is_some_and(|d| d.once_caught_up) {
+        if word.state == ExportState::Exporting.as_str()
+            && word.passed >= word.head
+            && death.is_some_and(|d| d.once_caught_up)
+        {
             counting.store(true, Ordering::SeqCst);
             if own.is_none() {
                 own = Some(world(&log).await);

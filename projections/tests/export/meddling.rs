@@ -87,4 +87,3 @@ pub async fn write(brokers: &str, topic: &str, key: &str, value: Option<&str>) {
     producer.send(value.into_iter().fold(record, BaseRecord::payload)).map_err(|(error, _)| error).unwrap();
     tokio::task::spawn_blocking(move || producer.flush(PATIENCE)).await.unwrap().unwrap();
 }
-

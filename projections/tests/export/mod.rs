@@ -50,7 +50,9 @@ pub async fn passed(export: &Export, position: Position) {
     let mut last = None;
     let reached = eventually("the export catches up", async || {
         last = Some(export.status());
-        last.as_ref().is_some_and(|status| status.state == ExportState::Exporting && status.passed >= position).then_some(())
+        last.as_ref()
+            .is_some_and(|status| status.state == ExportState::Exporting && status.passed >= position)
+            .then_some(())
     });
     reached.await;
 }

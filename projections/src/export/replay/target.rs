@@ -48,8 +48,8 @@ pub enum TargetError {
     Notes(#[from] QueryError),
 }
 
-/// Refuses topics that live events go to; makes one that is not there, like the live one.
-pub(super) async fn prepare(settings: &ExportSettings, views: &Views, topic: &str) -> Result<(), TargetError> {
+/// Refuses topics that live events go to; makes one that is not there, like the live one. Answers its partitions.
+pub(super) async fn prepare(settings: &ExportSettings, views: &Views, topic: &str) -> Result<i32, TargetError> {
     let live = |what| Err(TargetError::Live { topic: topic.to_owned(), what });
     if topic == settings.topic {
         return live("the live billing topic");
@@ -67,7 +67,7 @@ pub(super) async fn prepare(settings: &ExportSettings, views: &Views, topic: &st
     made.await.map_err(|error| unusable(error.to_string()))?
 }
 
-async fn make(settings: &ExportSettings, topic: &str) -> Result<(), TargetError> {
+async fn make(settings: &ExportSettings, topic: &str) -> Result<i32, TargetError> {
     let connection = Connection::default();
     let unusable = |error: TopicError| {
         let trouble = connection.take_trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
@@ -78,7 +78,8 @@ async fn make(settings: &ExportSettings, topic: &str) -> Result<(), TargetError>
     let consumer = connection.consumer(&settings.consumer()).map_err(broken)?;
     let Some(found) = topics::describe(&admin, &consumer, topic).await.map_err(unusable)? else {
         let wanted = Wanted { name: topic, ..settings.billing_topic() };
-        return topics::create(&admin, &consumer, &wanted).await.map_err(unusable);
+        topics::create(&admin, &consumer, &wanted).await.map_err(unusable)?;
+        return Ok(settings.partitions);
     };
     if found.compacted {
         return Err(TargetError::Compacted { topic: topic.to_owned() });
@@ -89,7 +90,7 @@ async fn make(settings: &ExportSettings, topic: &str) -> Result<(), TargetError>
             return Err(TargetError::Live { topic: topic.to_owned(), what });
         }
     }
-    Ok(())
+    Ok(found.partitions)
 }
 
 /// Whether the first record of a partition came from an export.

@@ -9,6 +9,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
+use super::super::partition;
 use super::super::record::Record;
 use super::super::settings::ExportSettings;
 
@@ -60,19 +61,21 @@ pub(super) struct Writer {
     producer: BaseProducer<Receipts>,
     receipts: Receipts,
     topic: String,
+    partitions: i32,
 }
 
 impl Writer {
-    pub fn open(settings: &ExportSettings, topic: &str) -> KafkaResult<Self> {
+    pub fn open(settings: &ExportSettings, topic: &str, partitions: i32) -> KafkaResult<Self> {
         let receipts = Receipts::default();
         let producer = BaseProducer::from_config_and_context(&settings.idempotent_producer(), receipts.clone())?;
-        Ok(Self { producer, receipts, topic: topic.to_owned() })
+        Ok(Self { producer, receipts, topic: topic.to_owned(), partitions })
     }
 
     /// Hands records over; answers how many are acknowledged so far.
     pub fn send(&self, records: Vec<Record>) -> Result<u64, Undelivered> {
         for Record { key, payload, headers } in records {
             let mut record = BaseRecord::to(&self.topic).key(&key).payload(&payload).headers(headers);
+            record = record.partition(partition::of(&key, self.partitions));
             while let Err((error, rejected)) = self.producer.send(record) {
                 if !matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) {
                     return Err(self.undelivered(error.to_string()));
