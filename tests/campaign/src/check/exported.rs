@@ -44,7 +44,7 @@ async fn billed(log: &EventLog) -> anyhow::Result<BTreeMap<u64, Billed>> {
         let Some(last) = page.last() else { return Ok(billed) };
         after = last.position;
         for event in page {
-            if event.payload["tenant.provisioned"]["account"]["kind"]["type"] == "msp" {
+            if event.payload["tenant.provisioned"]["kind"]["type"] == "msp" {
                 msps.insert(event.tenant_id);
             }
             if BillingType::named(&event.event_type).is_some() && !msps.contains(&event.tenant_id) {
