@@ -8,7 +8,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App as HttpApp, HttpServer};
 use anyhow::Context;
+use tenure_aggregates::Folded;
+use tenure_aggregates::access_token::LastUse;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
+use tenure_projections::access_tokens::{self, TokenRecord};
 use tenure_projections::export::Export;
 use tenure_projections::{Views, ViewsConfig, tenants};
 use tokio::time::Instant;
@@ -18,7 +21,7 @@ use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, Standing};
+use crate::identity::{Gate, GateStart, Identity, KnownToken, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
@@ -73,6 +76,7 @@ impl Application {
             dispatcher,
             clock: config.clock(),
             rate_limit: RateLimit::per_minute(config.requests_per_minute),
+            token_rate_limit: RateLimit::with_burst(config.token_requests_per_minute, config.token_burst),
             body_limit_bytes: config.body_limit_bytes,
             http: HttpStats::new(),
             sampler,
@@ -168,8 +172,26 @@ async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
         .into_iter()
         .map(|tenant| (tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }))
         .collect();
-    let start = GateStart { position: stages.position, tenants };
+    let live = access_tokens::live(views).await.context("the gate can't read the views")?;
+    let tokens = live.tokens.into_iter().map(known_token).collect();
+    // Each view has come as far as it has: what one has passed already is taken over once more.
+    let start = GateStart { position: stages.position.min(live.position), tenants, tokens };
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
+}
+
+fn known_token(record: TokenRecord) -> KnownToken {
+    KnownToken {
+        id: record.token_id,
+        hash: record.hash,
+        tenant: record.tenant_id,
+        role: record.role,
+        groups: record.groups.into(),
+        expires_at: record.expires_at,
+        uses: Folded {
+            state: record.last_used_at.map_or(LastUse::Never, |at| LastUse::Used { at }),
+            sequence: record.uses,
+        },
+    }
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

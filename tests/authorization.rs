@@ -20,6 +20,7 @@ fn rights() -> BTreeMap<&'static str, (Value, &'static [Role])> {
         ("GET /api/v1/msp/tenants", (Value::Null, &[MspAdmin][..])),
         ("POST /api/v1/msp/tenants", (provision, &[MspAdmin])),
         ("GET /api/v1/msp/billing-events", (Value::Null, &[MspAdmin, Billing])),
+        ("GET /api/v1/msp/billing-events/reconciliation", (Value::Null, &[MspAdmin, Billing])),
         (leak(tenant, "GET", ""), (Value::Null, &[MspAdmin])),
         (leak(tenant, "PATCH", ""), (json!({"maxUsers": 5}), &[MspAdmin])),
         (leak(tenant, "POST", "/suspend"), (json!({}), &[MspAdmin])),
@@ -86,7 +87,8 @@ async fn every_route_asks_for_role_and_tenant(engine: Engine) {
     let rights = rights();
     for (method, path, needs_token) in operations(&two.service).await {
         let operation = format!("{method} {path}");
-        if !needs_token || operation == "GET /api/v1/me" {
+        // What everybody may do has a matrix of its own, below.
+        if !needs_token || operation == "GET /api/v1/me" || path.starts_with("/api/v1/tokens") {
             continue;
         }
         let (body, allowed) = rights.get(operation.as_str()).unwrap_or_else(|| panic!("who may {operation}?"));
@@ -132,7 +134,71 @@ async fn two_msps_never_see_each_other(engine: Engine) {
     two.service.post("/api/v1/msp/tenants", &body).await.expect_problem(409, "short-code-taken");
 }
 
+impl Two {
+    async fn make_token(&self, role: Role, of: TenantId, acts_in: TenantId) -> Answer {
+        let body = json!({"name": "t", "role": role.as_str(), "tenantId": acts_in.to_string(), "expiresInDays": 1});
+        self.ask("POST /api/v1/tokens", &body, role, of, acts_in).await
+    }
+
+    async fn revoke_token(&self, id: &Value, role: Role, of: TenantId) -> Answer {
+        let operation = format!("DELETE /api/v1/tokens/{}", id.as_str().unwrap());
+        self.ask(&operation, &Value::Null, role, of, of).await
+    }
+
+    async fn token_ids(&self, role: Role, of: TenantId) -> Vec<Value> {
+        let list = self.ask("GET /api/v1/tokens", &Value::Null, role, of, of).await.expect(200);
+        list.as_array().unwrap().iter().map(|token| token["id"].clone()).collect()
+    }
+}
+
+async fn every_role_has_tokens_of_its_own_and_an_msps_administrator_those_of_its_tree(engine: Engine) {
+    let two = two_msps(engine).await;
+    let mut made = Vec::new();
+    for of in [two.ours, two.customer_of_ours, two.theirs] {
+        for &role in Role::ALL {
+            let answer = two.make_token(role, of, of).await;
+            if role.is_for_msps() && of == two.customer_of_ours {
+                answer.expect_problem(400, "validation-failed");
+                continue;
+            }
+            made.push((role, of, answer.expect(201)["id"].clone()));
+        }
+    }
+    for &(role, of, ref id) in &made {
+        for &other in Role::ALL {
+            let runs_all = other == Role::MspAdmin;
+            for (asker, is_visible) in [
+                (two.ours, if runs_all { of != two.theirs } else { of == two.ours && role == other }),
+                (two.customer_of_ours, of == two.customer_of_ours && role == other),
+                (two.theirs, of == two.theirs && (runs_all || role == other)),
+            ] {
+                let seen = two.token_ids(other, asker).await.contains(id);
+                assert_eq!(seen, is_visible, "{other} of {asker} sees the token of {role} of {of}");
+                if !is_visible {
+                    two.revoke_token(id, other, asker).await.expect_problem(404, "not-found");
+                }
+            }
+        }
+        for &other in Role::ALL {
+            let reaches = [two.customer_of_theirs, two.theirs, two.bystander, TenantId::from_uuid(uuid::Uuid::nil())];
+            for foreign in reaches.into_iter().filter(|_| of == two.customer_of_ours && role == other) {
+                two.make_token(other, of, foreign).await.expect_problem(404, "not-found");
+            }
+        }
+    }
+    for (role, of, id) in made {
+        // An MSP's own people may be asked; whoever made it may, too.
+        let (asker, by) = if of == two.customer_of_ours { (two.ours, Role::MspAdmin) } else { (of, role) };
+        assert_eq!(two.revoke_token(&id, by, asker).await.status, 204, "{by} of {asker} revokes the one of {role}");
+        assert_eq!(two.revoke_token(&id, role, of).await.status, 204, "once more changes nothing");
+    }
+    two.make_token(Role::MspAdmin, two.ours, two.theirs).await.expect_problem(404, "not-found");
+    two.make_token(Role::MspAdmin, two.ours, two.customer_of_theirs).await.expect_problem(404, "not-found");
+    two.make_token(Role::Billing, two.ours, two.customer_of_ours).await.expect_problem(404, "not-found");
+}
+
 for_each_engine! {
+    every_role_has_tokens_of_its_own_and_an_msps_administrator_those_of_its_tree
     every_route_asks_for_role_and_tenant
     two_msps_never_see_each_other
 }

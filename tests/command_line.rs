@@ -16,12 +16,22 @@ fn text(output: &Output) -> String {
 async fn help_is_worth_reading() {
     let storage = Storage::new(Engine::Sqlite).await;
     let help = text(&run(&storage, &["--help"]));
-    for word in
-        ["serve", "migrate", "backup", "token", "projections", "events", "config", "health", "TENURE_CONFIG", "./data"]
-    {
+    for word in [
+        "serve",
+        "migrate",
+        "backup",
+        "token",
+        "pat",
+        "projections",
+        "events",
+        "config",
+        "health",
+        "TENURE_CONFIG",
+        "./data",
+    ] {
         assert!(help.contains(word), "{word} is missing from:\n{help}");
     }
-    for subcommand in ["serve", "migrate", "backup", "token", "projections", "events", "config", "health"] {
+    for subcommand in ["serve", "migrate", "backup", "token", "pat", "projections", "events", "config", "health"] {
         assert!(text(&run(&storage, &[subcommand, "--help"])).contains("Usage: tenure"), "{subcommand}");
     }
 }
@@ -102,16 +112,16 @@ async fn operators_look_and_rebuild_beside_a_running_service(engine: Engine) {
     assert!(!run(&storage, &["events", "show", "99"]).status.success());
 
     let list = text(&run(&storage, &["projections", "list"]));
-    for name in ["tenants", "billing", "deadlines", "usage"] {
+    for name in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
         assert!(list.contains(name), "{list}");
     }
     assert!(text(&run(&storage, &["projections", "rebuild", "tenants"])).contains("rebuilt"));
     assert!(!run(&storage, &["projections", "rebuild", "nonsense"]).status.success());
     assert!(!run(&storage, &["projections", "rebuild"]).status.success(), "what to rebuild has to be said");
     let all = text(&run(&storage, &["projections", "rebuild", "--all"]));
-    assert_eq!(all.lines().filter(|line| line.ends_with("is rebuilt.")).count(), 4, "{all}");
+    assert_eq!(all.lines().filter(|line| line.ends_with("is rebuilt.")).count(), 5, "{all}");
     let listed = text(&run(&storage, &["projections", "list"]));
-    assert_eq!(listed.lines().filter(|line| line.ends_with("live")).count(), 4, "{listed}");
+    assert_eq!(listed.lines().filter(|line| line.ends_with("live")).count(), 5, "{listed}");
     let tenants = client.get(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token);
     assert_eq!(Answer::of(tenants).await.expect(200).as_array().unwrap().len(), 1);
     service.terminate();

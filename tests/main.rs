@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect fails")]
 
+mod access_tokens;
 mod authorization;
 mod backup;
 mod bad_input;
@@ -23,6 +24,7 @@ mod outage;
 mod personal_data;
 mod poison;
 mod readiness;
+mod reconciliation;
 mod replay;
 mod runbook;
 mod scheduler;

@@ -27,6 +27,7 @@ async fn the_document_names_every_route_and_the_router_serves_each() {
     let expected = [
         "GET /api/v1/me",
         "GET /api/v1/msp/billing-events",
+        "GET /api/v1/msp/billing-events/reconciliation",
         "GET /api/v1/msp/tenants",
         "POST /api/v1/msp/tenants",
         "GET /api/v1/msp/tenants/{tenantId}",
@@ -38,10 +39,14 @@ async fn the_document_names_every_route_and_the_router_serves_each() {
         "POST /api/v1/msp/tenants/{tenantId}/suspend",
         "PUT /api/v1/msp/tenants/{tenantId}/usage",
         "GET /api/v1/system/health/ping",
+        "GET /api/v1/tokens",
+        "POST /api/v1/tokens",
+        "DELETE /api/v1/tokens/{tokenId}",
     ];
     assert_eq!(named, expected);
     for (method, path, needs_token) in operations {
-        let path = path.replace("{tenantId}", "01900000-0000-7000-8000-00000000ffff");
+        let id = "01900000-0000-7000-8000-00000000ffff";
+        let path = path.replace("{tenantId}", id).replace("{tokenId}", id);
         let answer = Answer::of(service.request(&method, &path)).await;
         if needs_token {
             let problem = answer.expect_problem(401, "token-missing");
@@ -92,7 +97,12 @@ async fn the_reading_page_needs_no_outside_network() {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert!(!page.text.contains("<script") && !page.text.contains("src="), "no scripts, no images");
     assert!(!page.text.contains("http://") && !page.text.contains("https://"), "no other host");
-    for part in ["/api/v1/msp/tenants/{tenantId}/suspend", "confirmShortCode", "TenantDetail"] {
+    for part in [
+        "/api/v1/msp/tenants/{tenantId}/suspend",
+        "confirmShortCode",
+        "TenantDetail",
+        "It is shown here and never again",
+    ] {
         assert!(page.text.contains(part), "{part} is missing");
     }
 }

@@ -68,6 +68,18 @@ async fn nothing_personal_is_kept_or_logged_in_the_clear(engine: Engine) {
     let shown = Answer::of(client.get(&path).bearer_auth(&service.token)).await.expect(200);
     assert_eq!(shown["contactEmail"], "nachgedacht@quiet-please.example", "it is there, for who may see it");
 
+    let tokens = format!("{}/api/v1/tokens", service.url);
+    let body = json!({"name": "nightly sync", "role": "msp-admin", "expiresInDays": 1});
+    let ask = || client.post(&tokens).bearer_auth(&service.token).header("idempotency-key", "k").json(&body);
+    let made = Answer::of(ask()).await.expect(201);
+    let access_token = made["token"].as_str().unwrap().to_owned();
+    Answer::of(ask()).await.expect(409);
+    let list = || client.get(&tokens).header("authorization", format!("Token {access_token}"));
+    let list_of_one = Answer::of(list()).await;
+    assert!(!list_of_one.text.contains(&access_token), "a token is shown once");
+    Answer::of(client.delete(format!("{tokens}/{}", made["id"].as_str().unwrap())).bearer_auth(&access_token)).await;
+    Answer::of(list()).await.expect(401);
+
     let running = dump(&storage);
     let token = service.token.clone();
     let log = service.terminate();
@@ -81,6 +93,12 @@ async fn nothing_personal_is_kept_or_logged_in_the_clear(engine: Engine) {
     }
     assert!(!find(&stopped, CLIENT_ADDRESS), "the client's address stands in the database");
     assert!(!log.contains(&token), "a token stands in the log");
+    assert!(find(&stopped, "nightly sync"), "what the access token is for stands there");
+    // Neither the whole of it nor the part that is secret.
+    for part in [&access_token[..], &access_token[4..34]] {
+        assert!(!find(&running, part) && !find(&stopped, part), "an access token stands in the database");
+        assert!(!log.contains(part), "an access token stands in the log");
+    }
 }
 
 async fn a_deleted_tenants_data_is_gone_from_the_files(engine: Engine) {

@@ -64,3 +64,8 @@ id! {
     /// A person who administers a tenant.
     AdministratorId
 }
+
+id! {
+    /// A personal access token.
+    AccessTokenId
+}

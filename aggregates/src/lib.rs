@@ -7,6 +7,7 @@
 //! Start reading at [`tenant`]; [`administrator`] is the same form, smaller. [`fold()`] turns stored history into a state
 //! that can decide.
 
+pub mod access_token;
 pub mod administrator;
 pub mod claims;
 pub mod decider;
@@ -14,14 +15,17 @@ pub mod fold;
 pub mod ids;
 pub mod personal;
 pub mod replay;
+pub mod role;
 pub mod tenant;
 pub mod values;
 
+pub use access_token::AccessToken;
 pub use administrator::{Administrator, AdministratorRole};
 pub use claims::{ClaimChange, ClaimKey, LimitChange};
 pub use decider::{Decider, Impossible, Refusal};
 pub use fold::{CorruptHistory, Decision, Folded, Upcaster, decode, fold};
-pub use ids::{AdministratorId, TenantId};
+pub use ids::{AccessTokenId, AdministratorId, TenantId};
 pub use personal::Personal;
 pub use replay::Replay;
+pub use role::{Role, UnknownRole};
 pub use tenant::{Account, Tenant, TenantKind};

@@ -4,20 +4,24 @@
 //! that becomes stricter needs an upcaster for the values that history already holds.
 
 mod email;
+mod group;
 mod limit;
 mod module;
 mod period;
 mod retention;
 mod short_code;
 mod text;
+mod token;
 
 pub use email::{EmailAddress, EmailError};
+pub use group::{GroupError, GroupId, Groups};
 pub use limit::{LimitError, ResourceLimit, SeatLimit};
 pub use module::{ModuleError, ModuleName, Modules};
 pub use period::{PeriodError, UsagePeriod};
 pub use retention::{Retention, RetentionError};
 pub use short_code::{ShortCode, ShortCodeError};
-pub use text::{DisplayName, PersonName, Reason, TextError};
+pub use text::{DisplayName, PersonName, PrincipalId, Reason, TextError, TokenName};
+pub use token::{LifetimeError, TokenHash, TokenHashError, TokenLifetime};
 
 /// A value kept as a string: one way in (`parse`), read access, and the same way in from serde.
 macro_rules! string_value {

@@ -2,7 +2,8 @@
 //! upcaster and keep the old snapshot as its fixture, or take the change back.
 
 use serde_json::Value;
-use tenure_aggregates::{Administrator, Decider, Personal, Tenant, administrator, decode, tenant};
+use tenure_aggregates::access_token::{self, LastUse, last_use};
+use tenure_aggregates::{AccessToken, Administrator, Decider, Personal, Tenant, administrator, decode, tenant};
 
 use crate::given;
 
@@ -64,6 +65,15 @@ fn the_stored_form_of_an_administrators_events() {
 }
 
 #[test]
+fn the_stored_form_of_an_access_tokens_events() {
+    for event in given::access_token::revoked() {
+        assert_eq!(assert_frozen::<AccessToken>(event.name(), &event), event, "nothing personal in it");
+    }
+    let used = last_use::Event::Used { at: given::at("2026-04-08T09:00:00Z") };
+    assert_eq!(assert_frozen::<LastUse>(used.name(), &used), used);
+}
+
+#[test]
 fn the_kinds_of_tenants_in_their_stored_form() {
     let [provisioned] = &given::tenant::active_msp()[..] else { panic!("one event") };
     let payload = serde_json::to_value(provisioned).expect("written");
@@ -93,6 +103,13 @@ fn every_event_has_a_snapshot() {
         administrator::Event::Removed { .. } => 2,
     };
     assert_eq!(given::administrator::removed_after_accepting().each_ref().map(place), [0, 1, 2]);
+
+    let place = |event: &access_token::Event| match event {
+        access_token::Event::Created { .. } => 0,
+        access_token::Event::Revoked { .. } => 1,
+    };
+    assert_eq!(given::access_token::revoked().each_ref().map(place), [0, 1]);
+    let last_use::Event::Used { .. } = last_use::Event::Used { at: given::at("2026-04-08T09:00:00Z") };
 }
 
 #[test]

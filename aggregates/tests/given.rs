@@ -9,6 +9,7 @@ use cqrs_es::persist::SerializedEvent;
 use serde_json::json;
 use tenure_aggregates::{Decider, TenantId};
 
+pub mod access_token;
 pub mod administrator;
 pub mod tenant;
 

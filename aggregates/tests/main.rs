@@ -1,5 +1,6 @@
 //! The rules of the aggregates, as given (events), when (a command), then (events or a refusal).
 
+mod access_token;
 mod administrator;
 mod events;
 mod fold;

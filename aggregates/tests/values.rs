@@ -1,9 +1,11 @@
 //! What each value accepts, keeps and refuses.
 
 mod email;
+mod group;
 mod limit;
 mod module;
 mod period;
 mod retention;
 mod short_code;
 mod text;
+mod token;

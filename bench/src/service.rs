@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tempfile::TempDir;
 use tenure::config::Config;
 use tenure::identity::{DevelopmentKey, Role, TokenRequest};
+use tenure_aggregates::values::Groups;
 
 /// The engine that a service stands on.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ impl Service {
             role: Role::MspAdmin,
             tenant: self.config.default_msp().id,
             subject: Some(subject.to_owned()),
+            groups: Groups::default(),
             now: self.config.clock().now(),
             expires_in: chrono::TimeDelta::hours(8),
         }))

@@ -2,21 +2,24 @@
 //!
 //! MSPs themselves are nobody's customers and have none.
 
+mod bounds;
 pub mod contract;
 pub mod document;
 mod page;
 mod range;
+mod reconciliation;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, tenant};
 use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
 pub use document::DocumentError;
-pub use page::{BillingFilter, BillingScope, page};
+pub use page::{BillingFilter, BillingPages, BillingScope, page};
 pub use range::BillingRange;
+pub use reconciliation::{MonthTotal, Reconciliation, fingerprint, msps};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
 use crate::cells::{CellsReader, micros};
@@ -39,7 +42,7 @@ pub(crate) const EVENTS: Table = Table {
         text("data"),
     ],
     key: 1,
-    indexes: &["msp_id, position", "tenant_id, position", "recorded_at, position"],
+    indexes: &["msp_id, position", "tenant_id, position", "msp_id, occurred_at, position"],
     write: Write::Blind,
 };
 
@@ -48,7 +51,7 @@ const TENANTS: Table = Table {
     name: "billing_tenants",
     columns: &[text("tenant_id"), nullable_text("msp_id"), text("short_code")],
     key: 1,
-    indexes: &[],
+    indexes: &["msp_id, tenant_id"],
     write: Write::Replace,
 };
 
@@ -61,6 +64,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// The namespace of billing events' ids. Never to be changed: exporters and bills refer to what is derived from it.
@@ -165,19 +171,23 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => None,
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
 pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Tenant(event) => event,
-        // People are billed by the month's counts.
+        // People are billed by the month's counts, tokens not at all.
         Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => return Ok(()),
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
     let data = match event {
         tenant::Event::Provisioned { account, at: _ } => {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::values::UsagePeriod;
-use tenure_aggregates::{TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, tenant};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
 use crate::cells::{CellsReader, micros};
@@ -37,6 +37,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// What is to be done.
@@ -157,7 +160,9 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => None,
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
@@ -198,7 +203,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => {}
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => {}
     }
     Ok(())
 }

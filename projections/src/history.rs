@@ -1,7 +1,8 @@
 //! Recorded events as the views read them: typed, and told apart from those that only a newer release knows.
 
 use chrono::{DateTime, Utc};
-use tenure_aggregates::{Administrator, Decider, Tenant, administrator, decode, tenant};
+use tenure_aggregates::access_token::{self, LastUse, last_use};
+use tenure_aggregates::{AccessToken, Administrator, Decider, Tenant, administrator, decode, tenant};
 use tenure_event_log::RecordedEvent;
 
 /// What happened, in the words of the aggregate that it happened to.
@@ -9,6 +10,8 @@ use tenure_event_log::RecordedEvent;
 pub(crate) enum Happened {
     Tenant(tenant::Event),
     Administrator(administrator::Event),
+    AccessToken(access_token::Event),
+    AccessTokenUse(last_use::Event),
 }
 
 impl Happened {
@@ -17,6 +20,8 @@ impl Happened {
         match self {
             Self::Tenant(event) => event.at(),
             Self::Administrator(event) => event.at(),
+            Self::AccessToken(event) => event.at(),
+            Self::AccessTokenUse(event) => event.at(),
         }
     }
 }
@@ -66,11 +71,17 @@ const TENANT_EVENTS: &[(&str, u32)] = &[
 const ADMINISTRATOR_EVENTS: &[(&str, u32)] =
     &[("administrator.invited", 1), ("administrator.accepted", 1), ("administrator.removed", 1)];
 
+/// The same for access tokens, and for their uses.
+const ACCESS_TOKEN_EVENTS: &[(&str, u32)] = &[("access_token.created", 1), ("access_token.revoked", 1)];
+const ACCESS_TOKEN_USE_EVENTS: &[(&str, u32)] = &[("access_token.used", 1)];
+
 /// Reads an event, whatever shape it had when it was written.
 pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
     match event.stream.aggregate_type.as_ref() {
         Tenant::TYPE => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
         Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
+        AccessToken::TYPE => typed::<AccessToken>(event, ACCESS_TOKEN_EVENTS).map(Happened::AccessToken),
+        LastUse::TYPE => typed::<LastUse>(event, ACCESS_TOKEN_USE_EVENTS).map(Happened::AccessTokenUse),
         _ => Err(Obstacle::Unknown),
     }
 }

@@ -9,7 +9,7 @@ mod stages;
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::tenant::{Changes, NewAccount, Stage};
-use tenure_aggregates::{AdministratorId, TenantId, TenantKind, administrator, tenant};
+use tenure_aggregates::{AdministratorId, TenantId, TenantKind, access_token, administrator, tenant};
 
 pub use cursor::{Cursor, CursorError};
 pub use list::{ListFilter, Page, TenantCounts, TenantPage, counts, find, list, totals};
@@ -54,7 +54,11 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => Some((&TENANTS, vec![fact.tenant().to_string().into()])),
+        )
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => {
+            Some((&TENANTS, vec![fact.tenant().to_string().into()]))
+        }
     }
 }
 
@@ -72,6 +76,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             Ok(())
         }),
         Happened::Administrator(event) => change(fact, rows, |row, _| administrator_changed(event, fact, row)),
+        // An activity, and nothing else that is shown here.
+        Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => change(fact, rows, |_, _| Ok(())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each tenant held at the end of each month, by the time at which the log took the events.
 
 use tenure_aggregates::values::UsagePeriod;
-use tenure_aggregates::{AdministratorId, TenantId, administrator, tenant};
+use tenure_aggregates::{AdministratorId, TenantId, access_token, administrator, tenant};
 
 use crate::batch::{Cells, Table, Write, integer, text};
 use crate::cells::CellsReader;
@@ -40,6 +40,9 @@ pub(crate) const IGNORED: &[&str] = &[
     "tenant.restored",
     "tenant.usage.monthly",
     "administrator.invited",
+    "access_token.created",
+    "access_token.revoked",
+    "access_token.used",
 ];
 
 /// What a tenant holds.
@@ -152,7 +155,9 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Deleted { .. }
             | tenant::Event::UsageMonthly { .. },
         )
-        | Happened::Administrator(administrator::Event::Invited { .. }) => None,
+        | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
 }
 
@@ -184,7 +189,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             | tenant::Event::Restored { .. }
             | tenant::Event::UsageMonthly { .. },
         )
-        | Happened::Administrator(administrator::Event::Invited { .. }) => return Ok(()),
+        | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+        | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
     let period = UsagePeriod::containing(fact.recorded.recorded_at);
     rows.put(MonthRow { tenant_id, period, counts: present.counts() });

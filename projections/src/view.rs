@@ -6,7 +6,7 @@ use tenure_event_log::RecordedEvent;
 use crate::batch::{Cells, Table};
 use crate::history::{Happened, Obstacle};
 use crate::rows::Rows;
-use crate::{billing, deadlines, tenants, usage};
+use crate::{access_tokens, billing, deadlines, tenants, usage};
 
 /// An event on its way into a view.
 pub(crate) struct Fact<'a> {
@@ -37,6 +37,8 @@ pub(crate) enum View {
     Deadlines,
     /// Usage at the end of each month.
     Usage,
+    /// Personal access tokens.
+    AccessTokens,
 }
 
 /// Which version of each view this process has.
@@ -59,7 +61,7 @@ impl Versions {
 }
 
 impl View {
-    pub const ALL: [Self; 4] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage];
+    pub const ALL: [Self; 5] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage, Self::AccessTokens];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|view| view.name() == name)
@@ -71,6 +73,7 @@ impl View {
             Self::Billing => "billing",
             Self::Deadlines => "deadlines",
             Self::Usage => "usage",
+            Self::AccessTokens => "access_tokens",
         }
     }
 
@@ -81,6 +84,7 @@ impl View {
             Self::Billing => 1,
             Self::Deadlines => 2,
             Self::Usage => 3,
+            Self::AccessTokens => 4,
         }
     }
 
@@ -88,7 +92,8 @@ impl View {
     /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
     const fn version(self) -> u32 {
         match self {
-            Self::Tenants | Self::Billing | Self::Deadlines | Self::Usage => 1,
+            Self::Tenants | Self::Deadlines | Self::Usage | Self::AccessTokens => 1,
+            Self::Billing => 2,
         }
     }
 
@@ -98,6 +103,7 @@ impl View {
             Self::Billing => billing::TABLES,
             Self::Deadlines => deadlines::TABLES,
             Self::Usage => usage::TABLES,
+            Self::AccessTokens => access_tokens::TABLES,
         }
     }
 
@@ -109,6 +115,7 @@ impl View {
             Self::Billing => billing::IGNORED,
             Self::Deadlines => deadlines::IGNORED,
             Self::Usage => usage::IGNORED,
+            Self::AccessTokens => access_tokens::IGNORED,
         }
         .contains(&event_type)
     }
@@ -120,6 +127,7 @@ impl View {
             Self::Billing => billing::reads(fact),
             Self::Deadlines => deadlines::reads(fact),
             Self::Usage => usage::reads(fact),
+            Self::AccessTokens => access_tokens::reads(fact),
         }
     }
 
@@ -130,6 +138,7 @@ impl View {
             Self::Billing => billing::apply(fact, rows),
             Self::Deadlines => deadlines::apply(fact, rows),
             Self::Usage => usage::apply(fact, rows),
+            Self::AccessTokens => access_tokens::apply(fact, rows),
         }
     }
 }

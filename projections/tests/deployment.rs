@@ -82,6 +82,11 @@ impl Deployment {
         views
     }
 
+    /// Views for queries only, beside those that run.
+    pub async fn views_read_only(&self, log: &EventLog) -> Views {
+        Views::open_read_only(ViewsConfig::new(self.engine()), log.clone()).await.unwrap()
+    }
+
     /// A log and running views.
     pub async fn open(&self) -> (EventLog, Views) {
         let log = self.log().await;

@@ -25,6 +25,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access_tokens;
 mod billing;
 mod contract;
 mod crashes;
@@ -35,6 +36,7 @@ mod export;
 mod failures;
 mod killed_server;
 mod rebuilds;
+mod reconciliation;
 mod several_instances;
 mod tables;
 mod transactions;

@@ -24,7 +24,7 @@ async fn two_instances_share_the_work_and_both_answer() {
     passed(&first, world.head).await;
     passed(&second, world.head).await;
     let shared = dump(&deployment).await;
-    for view in ["tenants", "billing", "deadlines", "usage"] {
+    for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
         first.rebuild(view).await.unwrap();
     }
     assert_eq!(dump(&deployment).await, shared);
@@ -117,7 +117,7 @@ async fn a_projector_whose_connection_is_cut_goes_on() {
     })
     .await;
     let live = dump(&deployment).await;
-    for view in ["tenants", "billing", "deadlines", "usage"] {
+    for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
         views.rebuild(view).await.unwrap();
     }
     assert_eq!(dump(&deployment).await, live);

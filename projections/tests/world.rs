@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::DomainEvent;
 use serde_json::Value;
+use tenure_aggregates::access_token::{self, Granter, LastUse, NewToken, last_use};
 use tenure_aggregates::tenant::{Command, MonthlyUsage, NewAccount, Stage};
-use tenure_aggregates::values::{EmailAddress, PersonName, Reason, Retention, UsagePeriod};
+use tenure_aggregates::values::{
+    EmailAddress, Groups, PersonName, Reason, Retention, TokenHash, TokenLifetime, UsagePeriod,
+};
 use tenure_aggregates::{
-    Administrator, AdministratorId, AdministratorRole, Decider, Folded, Personal, Tenant, TenantId, TenantKind,
-    administrator,
+    AccessToken, AccessTokenId, Administrator, AdministratorId, AdministratorRole, Decider, Folded, Personal, Role,
+    Tenant, TenantId, TenantKind, administrator,
 };
 use tenure_event_log::{Append, EventLog, Lane, MetadataValue, NewEvent, Position, StreamAppend, StreamId};
 use uuid::Uuid;
@@ -21,6 +25,7 @@ pub struct World {
     pub msp: TenantId,
     pub tenants: BTreeMap<TenantId, Folded<Tenant>>,
     pub administrators: BTreeMap<AdministratorId, (TenantId, Folded<Administrator>)>,
+    pub tokens: BTreeMap<AccessTokenId, (TenantId, Folded<AccessToken>, Folded<LastUse>)>,
     pub head: Position,
     random: u64,
 }
@@ -34,6 +39,7 @@ impl World {
             msp,
             tenants: BTreeMap::new(),
             administrators: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             head: Position::START,
             random: 0x2545_f491_4f6c_dd1d,
         };
@@ -187,6 +193,79 @@ impl World {
         Some(self.append(Append::new(Uuid::now_v7(), vec![append])).await)
     }
 
+    /// A token that acts in the tenant, made by the MSP's administrator.
+    pub async fn make_token(&mut self, tenant: TenantId) -> AccessTokenId {
+        let id = AccessTokenId::from_uuid(Uuid::now_v7());
+        let granter = Granter {
+            id: format!("{}/anna", self.msp).parse().unwrap(),
+            role: Role::MspAdmin,
+            tenant_id: self.msp,
+            kind: TenantKind::Msp,
+            groups: Groups::default(),
+            token_expires_at: None,
+        };
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(id.as_uuid().as_bytes());
+        let token = NewToken {
+            tenant_id: tenant,
+            kind: self.tenants[&tenant].state.account().unwrap().kind,
+            name: "nightly sync".parse().unwrap(),
+            role: Role::ReadOnly,
+            groups: Groups::parse(&["b", "a"]).unwrap(),
+            hash: TokenHash::from_digest(digest),
+            lifetime: TokenLifetime::from_days(90).unwrap(),
+        };
+        self.tokens.insert(id, (tenant, Folded::default(), Folded::default()));
+        let at = self.now();
+        self.change_token(id, access_token::Command::Create { token: Box::new(token), granter: Box::new(granter), at })
+            .await
+            .unwrap();
+        id
+    }
+
+    pub async fn revoke_token(&mut self, token: AccessTokenId) -> Option<Position> {
+        let at = self.now();
+        self.change_token(token, access_token::Command::Revoke { at }).await
+    }
+
+    /// A use of the token, so many minutes from now.
+    pub async fn use_token(&mut self, token: AccessTokenId, minutes: i64) -> Option<Position> {
+        let at = self.now() + TimeDelta::minutes(minutes);
+        let (tenant, _, before) = &self.tokens[&token];
+        let (tenant, decision) = (*tenant, before.decide(last_use::Command::Record { at }).ok()?);
+        let position = self.decided::<LastUse>(token.as_uuid(), tenant, before.sequence, &decision.events).await;
+        self.tokens.get_mut(&token).unwrap().2 = decision.after;
+        position
+    }
+
+    async fn change_token(&mut self, token: AccessTokenId, command: access_token::Command) -> Option<Position> {
+        let (tenant, before, _) = &self.tokens[&token];
+        let (tenant, decision) = (*tenant, before.decide(command).ok()?);
+        let position = self.decided::<AccessToken>(token.as_uuid(), tenant, before.sequence, &decision.events).await;
+        self.tokens.get_mut(&token).unwrap().1 = decision.after;
+        position
+    }
+
+    async fn decided<A: Decider>(
+        &mut self,
+        id: Uuid,
+        tenant: TenantId,
+        expected: u64,
+        events: &[A::Event],
+    ) -> Option<Position> {
+        let stream = StreamId::new(A::TYPE, id.to_string());
+        let new = |event: &A::Event| {
+            let name = event.event_type();
+            NewEvent { event_type: name.into(), ..new_event("", serde_json::to_value(event).unwrap()) }
+        };
+        let events: Vec<_> = events.iter().map(new).collect();
+        if events.is_empty() {
+            return None;
+        }
+        let append = StreamAppend { stream, tenant_id: tenant.as_uuid(), expected, events };
+        Some(self.append(Append::new(Uuid::now_v7(), vec![append])).await)
+    }
+
     /// Appends an event that no aggregate decided, to a stream of its own.
     pub async fn intrude(&mut self, aggregate: &'static str, tenant: TenantId, name: &str, payload: Value) -> Position {
         let stream = StreamId::new(aggregate, Uuid::now_v7().to_string());
@@ -209,7 +288,7 @@ impl World {
             self.invite(tenant).await;
             return;
         };
-        match self.draw(12) {
+        match self.draw(15) {
             0 | 1 => drop(self.provision().await),
             2 => drop(self.suspend(tenant).await),
             3 => drop(self.reinstate(tenant).await),
@@ -226,6 +305,16 @@ impl World {
                 }
             }
             9 | 10 => drop(self.accept(person).await),
+            12 => drop(self.make_token(tenant).await),
+            13 | 14 => {
+                let tokens: Vec<AccessTokenId> = self.tokens.keys().copied().collect();
+                let Some(token) = self.choose(&tokens) else { return };
+                let minutes = i64::from(self.draw(20));
+                match minutes {
+                    0..5 => drop(self.revoke_token(token).await),
+                    _ => drop(self.use_token(token, minutes).await),
+                }
+            }
             _ => drop(self.remove(person).await),
         }
     }

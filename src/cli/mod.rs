@@ -6,6 +6,7 @@ mod config;
 mod events;
 mod health;
 mod migrate;
+mod pat;
 mod projections;
 mod serve;
 mod token;
@@ -49,6 +50,11 @@ enum Command {
     Backup(backup::Backup),
     /// Print a token signed with the data directory's development key, and nothing else.
     Token(token::Token),
+    /// Make, list and revoke personal access tokens of a running service.
+    ///
+    /// `TENURE_URL` is the service's address, `TENURE_TOKEN` the token to ask it with: a signed one or an access token. That
+    /// one is no argument, since every user of a machine sees those.
+    Pat(pat::Pat),
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]
     Projections(projections::Projections),
@@ -92,6 +98,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate::run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Backup(backup) => backup.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => token.run(&load()?).map(|()| ExitCode::SUCCESS),
+        Command::Pat(pat) => pat.run(),
         Command::Projections(projections) => projections.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Billing(billing) => billing.run(&load()?).map(|()| ExitCode::SUCCESS),
         Command::Events(events) => events.run(&load()?).map(|()| ExitCode::SUCCESS),

@@ -82,13 +82,13 @@ fn every_view() -> Vec<String> {
 }
 
 fn print(lines: &[ProjectionLine]) {
-    println!("{:<12} {:>10} {:>12}  STATE", "PROJECTION", "GENERATION", "POSITION");
+    println!("{:<14} {:>10} {:>12}  STATE", "PROJECTION", "GENERATION", "POSITION");
     for line in lines {
         let state = match (&line.stopped, line.live) {
             (Some(why), _) => format!("stopped: {why}"),
             (None, true) => "live".to_owned(),
             (None, false) => "building".to_owned(),
         };
-        println!("{:<12} {:>10} {:>12}  {state}", line.name, line.generation, line.position);
+        println!("{:<14} {:>10} {:>12}  {state}", line.name, line.generation, line.position);
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use chrono::TimeDelta;
 use clap::Args;
+use tenure_aggregates::values::Groups;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::application::Application;
@@ -54,6 +55,7 @@ fn print_first_steps(config: &Config, application: &Application) -> anyhow::Resu
         role: Role::MspAdmin,
         tenant: config.default_msp().id,
         subject: None,
+        groups: Groups::default(),
         now: config.clock().now(),
         expires_in: TimeDelta::hours(8),
     });

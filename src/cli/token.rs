@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use clap::Args;
 use tenure_aggregates::TenantId;
+use tenure_aggregates::values::GroupId;
 
 use crate::config::{Config, Mode, parse_duration};
 use crate::identity::{DevelopmentKey, Role, TokenRequest};
@@ -22,6 +23,9 @@ pub struct Token {
     /// Who the bearer is.
     #[arg(long, value_name = "ID")]
     subject: Option<String>,
+    /// A group that the bearer is in; may be given several times.
+    #[arg(long = "group", value_name = "ID")]
+    groups: Vec<GroupId>,
     /// How long the token is valid, for example 30m or 8h.
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = lifetime)]
     expires_in: TimeDelta,
@@ -45,6 +49,7 @@ impl Token {
             role: self.role,
             tenant: self.tenant.unwrap_or(config.default_msp().id),
             subject: self.subject.clone(),
+            groups: self.groups.clone().try_into()?,
             now: config.clock().now(),
             expires_in: self.expires_in,
         });

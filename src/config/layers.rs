@@ -12,8 +12,8 @@ use super::kafka;
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
 const ENVIRONMENT_PREFIX: &str = "TENURE_";
-/// Names the configuration file; read by the command line, so not a setting.
-const CONFIG_VARIABLE: &str = "TENURE_CONFIG";
+/// The configuration file, and what `tenure pat` asks a service with: read by the command line, so not settings.
+const COMMAND_LINE_VARIABLES: [&str; 3] = ["TENURE_CONFIG", "TENURE_URL", "TENURE_TOKEN"];
 /// The standard name of a collector's address, and the setting that it stands for.
 const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const OTLP_ENDPOINT: &str = "otlp_endpoint";
@@ -55,6 +55,8 @@ pub const SETTINGS: &[(&str, Shown)] = &[
     ("release_short_codes", Shown::Whole),
     ("body_limit_bytes", Shown::Whole),
     ("requests_per_minute", Shown::Whole),
+    ("token_requests_per_minute", Shown::Whole),
+    ("token_burst", Shown::Whole),
     ("view_wait_ms", Shown::Whole),
     ("shutdown_seconds", Shown::Whole),
     ("drain_seconds", Shown::Whole),
@@ -166,7 +168,7 @@ impl Layers {
     }
 
     fn add_variable(&mut self, name: &str, value: String) -> Result<(), ConfigError> {
-        if name == CONFIG_VARIABLE || is_orchestrators(name) {
+        if COMMAND_LINE_VARIABLES.contains(&name) || is_orchestrators(name) {
             return Ok(());
         }
         let origin = Origin::Environment(name.to_owned());

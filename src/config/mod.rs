@@ -14,6 +14,7 @@ mod values;
 mod tests;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub use layers::DEFAULT_FILE;
 pub use msp::MspConfig;
 
 use layers::Layers;
+
+/// The largest `token_burst`.
+const TOKEN_BURST_MAX: NonZeroU32 = NonZeroU32::new(10_000_000).expect("not zero");
 
 /// Whom the service trusts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +127,10 @@ pub struct Config {
     pub body_limit_bytes: usize,
     /// Requests that one principal may make in a minute on this instance; 0 for no limit.
     pub requests_per_minute: u32,
+    /// Requests a minute that may be made with one access token on this instance, in the long run; 0 for no limit.
+    pub token_requests_per_minute: u32,
+    /// How many of them may come at once.
+    pub token_burst: NonZeroU32,
     /// How long an answer waits for the views.
     pub view_wait: Duration,
     /// How long stopping may take, everything included.
@@ -173,6 +181,8 @@ impl Config {
             release_short_codes: layers.required("release_short_codes", "true or false", values::parsed)?,
             body_limit_bytes: values::number(&layers, "body_limit_bytes", 1_024..=16_777_216)?,
             requests_per_minute: values::number(&layers, "requests_per_minute", 0..=10_000_000)?,
+            token_requests_per_minute: values::number(&layers, "token_requests_per_minute", 0..=10_000_000)?,
+            token_burst: values::number(&layers, "token_burst", NonZeroU32::MIN..=TOKEN_BURST_MAX)?,
             view_wait: Duration::from_millis(values::number(&layers, "view_wait_ms", 0..=60_000)?),
             shutdown: Duration::from_secs(values::number(&layers, "shutdown_seconds", 0..=600)?),
             drain: Duration::from_secs(values::number(&layers, "drain_seconds", 0..=300)?),

@@ -96,6 +96,8 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
         ("TENURE_RELEASE_SHORT_CODES", "yes"),
         ("TENURE_BODY_LIMIT_BYTES", "1e3"),
         ("TENURE_VIEW_WAIT_MS", "2s"),
+        ("TENURE_TOKEN_REQUESTS_PER_MINUTE", "many"),
+        ("TENURE_TOKEN_BURST", "0"),
         ("TENURE_SHUTDOWN_SECONDS", "601"),
         ("TENURE_DRAIN_SECONDS", "301"),
         ("TENURE_KAFKA_BROKERS", "a:9092,b"),
@@ -116,6 +118,15 @@ fn a_bad_value_is_one_line_with_key_value_origin_and_what_is_allowed() {
 }
 
 #[test]
+fn a_tokens_limit_is_what_its_clients_expect_unless_set() {
+    let config = read(None, &[]).unwrap();
+    assert_eq!((config.token_requests_per_minute, config.token_burst.get()), (120, 1_200));
+    let variables = [("TENURE_TOKEN_REQUESTS_PER_MINUTE", "0"), ("TENURE_TOKEN_BURST", "7")];
+    let config = read(None, &variables).unwrap();
+    assert_eq!((config.token_requests_per_minute, config.token_burst.get()), (0, 7));
+}
+
+#[test]
 fn unknown_settings_are_refused_with_the_nearest_name() {
     assert!(mistake(Some("lisen = \"x\""), &[]).ends_with("did you mean listen?"));
     let line = mistake(None, &[("TENURE_RETENTION_DAY", "30")]);
@@ -123,6 +134,7 @@ fn unknown_settings_are_refused_with_the_nearest_name() {
     assert!(mistake(Some("[server]\nport = 1"), &[]).contains("unknown setting server"));
     assert!(mistake(Some("[[msp]]\nname = \"x\""), &[]).contains("unknown setting msp[0].name"));
     read(None, &[("TENURE_PORT", "tcp://10.0.0.1:7101"), ("TENURE_SERVICE_HOST", "10.0.0.1")]).unwrap();
+    read(None, &[("TENURE_URL", "http://10.0.0.1:7101"), ("TENURE_TOKEN", "nbp_")]).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why a command was not carried out. Dialects map it to their own errors, exhaustively.
 
-use tenure_aggregates::{CorruptHistory, Refusal, administrator, tenant};
+use tenure_aggregates::{CorruptHistory, Refusal, access_token, administrator, tenant};
 use tenure_event_log::{AppendError, ReadError, Violation};
 
 /// Why a command was not carried out. Nothing of it was written, unless said otherwise.
@@ -15,6 +15,15 @@ pub enum CommandError {
     /// A rule of the administrator refuses it.
     #[error(transparent)]
     Administrator(administrator::Error),
+    /// A rule of the access token refuses it.
+    #[error(transparent)]
+    AccessToken(access_token::Error),
+    /// The request made an access token before, which can't be shown again.
+    #[error("the request made the access token {id} before")]
+    TokenShownOnce {
+        /// The token.
+        id: String,
+    },
     /// A name is held by another aggregate.
     #[error("claim {scope} is taken")]
     ClaimTaken {
@@ -72,9 +81,11 @@ impl CommandError {
             Self::NotFound
             | Self::Tenant(_)
             | Self::Administrator(_)
+            | Self::AccessToken(_)
             | Self::MspNotActive
             | Self::PreconditionFailed { .. } => true,
             Self::ClaimTaken { .. }
+            | Self::TokenShownOnce { .. }
             | Self::LimitExceeded { .. }
             | Self::KeyReused
             | Self::InFlight

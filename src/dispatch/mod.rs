@@ -3,6 +3,7 @@
 //! Aggregates decide, the log orders; this module only brings the two together, and decides again where somebody else
 //! was faster.
 
+mod access_tokens;
 mod changes;
 mod context;
 mod error;
@@ -19,10 +20,11 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use tenure_aggregates::tenant::Tenant;
 use tenure_aggregates::values::Retention;
-use tenure_aggregates::{Folded, Replay, TenantId, fold};
+use tenure_aggregates::{AccessTokenId, Folded, Replay, TenantId, fold};
 use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, Violation};
 use tenure_projections::Views;
 
+pub use access_tokens::NewAccessToken;
 pub use context::{CommandContext, IdempotencyKey, IdempotentRequest, Wait};
 pub use error::CommandError;
 pub use precondition::Precondition;
@@ -40,6 +42,10 @@ const APPENDED_WITHIN: Duration = Duration::from_secs(10);
 /// How long an answer waits for the gate: longer than the gate trusts what it read (1 s). A gate that has not passed the
 /// command by then turns tenants' people away, so that a suspension is in force when it is answered.
 const GATE_WITHIN: Duration = Duration::from_millis(1_500);
+/// For how long an instance does not try again to write a use of an access token down.
+const NOTED_FOR: Duration = Duration::from_secs(5);
+/// Access tokens in use whose last attempt is remembered.
+const NOTED: u64 = 100_000;
 /// Tenants whose folded state is kept in memory.
 const CACHED_TENANTS: u64 = 10_000;
 
@@ -85,6 +91,8 @@ struct Inner {
     tenants: Cache<TenantId, Arc<Folded<Tenant>>>,
     stripes: Stripes,
     in_flight: InFlight,
+    /// Access tokens whose use is being written down.
+    noted: Cache<AccessTokenId, ()>,
 }
 
 impl Dispatcher {
@@ -99,6 +107,7 @@ impl Dispatcher {
             tenants: Cache::new(CACHED_TENANTS),
             stripes: Stripes::new(),
             in_flight: InFlight::default(),
+            noted: Cache::builder().max_capacity(NOTED).time_to_live(NOTED_FOR).build(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -118,9 +127,10 @@ impl Dispatcher {
     }
 
     /// Runs a command in a task of its own: a client that hangs up drops nothing.
-    async fn detached<F>(&self, command: F) -> Result<Outcome, CommandError>
+    async fn detached<T, F>(&self, command: F) -> Result<T, CommandError>
     where
-        F: Future<Output = Result<Outcome, CommandError>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T, CommandError>> + Send + 'static,
     {
         use tracing::Instrument;
         match tokio::spawn(command.in_current_span()).await {

@@ -28,6 +28,13 @@ impl RateLimit {
         Self { limiter: NonZeroU32::new(requests).map(|requests| RateLimiter::keyed(Quota::per_minute(requests))) }
     }
 
+    /// Allows so many requests a minute in the long run, `burst` of them at once; 0 a minute allows any number.
+    #[must_use]
+    pub fn with_burst(requests: u32, burst: NonZeroU32) -> Self {
+        let quota = |requests| Quota::per_minute(requests).allow_burst(burst);
+        Self { limiter: NonZeroU32::new(requests).map(|requests| RateLimiter::keyed(quota(requests))) }
+    }
+
     /// Counts one request of `principal`.
     ///
     /// # Errors
@@ -56,6 +63,14 @@ mod tests {
         let refused = limit.count("anna").unwrap_err();
         assert!((1..=30).contains(&refused.retry_after_seconds), "{refused}");
         assert_eq!(limit.count("ben"), Ok(()));
+    }
+
+    #[test]
+    fn a_burst_may_be_longer_than_a_minute_lasts() {
+        let limit = RateLimit::with_burst(60, NonZeroU32::new(150).unwrap());
+        assert!((0..150).all(|_| limit.count("anna").is_ok()));
+        assert_eq!(limit.count("anna").unwrap_err().retry_after_seconds, 1);
+        assert!(RateLimit::with_burst(0, NonZeroU32::MIN).count("anna").is_ok());
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! What a token says, once its signature is known to be good.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Number;
-use tenure_aggregates::TenantId;
+use tenure_aggregates::values::Groups;
+use tenure_aggregates::{Role, TenantId};
 
 use super::denied::TokenFault;
-use super::principal::Role;
 
 /// The last second that a token's time may name: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -24,6 +25,8 @@ pub struct Token {
     pub role: Role,
     /// In which tenant.
     pub tenant: TenantId,
+    /// In which groups.
+    pub groups: Arc<Groups>,
     /// The token's own id.
     pub id: Option<String>,
     /// Valid before then.
@@ -38,7 +41,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// RFC 7519 section 4.1, and two claims of our own. Others are ignored.
+/// RFC 7519 section 4.1, and three claims of our own. Others are ignored.
 #[derive(Deserialize)]
 struct Claims {
     iss: Option<String>,
@@ -50,6 +53,7 @@ struct Claims {
     jti: Option<String>,
     role: Option<String>,
     tenant: Option<String>,
+    groups: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -86,17 +90,19 @@ impl Token {
         let role: Role = claims.role.ok_or(TokenFault::Claims)?.parse().map_err(|_| TokenFault::Role)?;
         let tenant = match claims.tenant {
             Some(tenant) => tenant.parse().map_err(|_| TokenFault::Claims)?,
-            None if role.defaults_to_msp() => default_tenant,
+            None if defaults_to_msp(role) => default_tenant,
             None => return Err(TokenFault::Claims),
         };
         let subject = claims.sub.filter(|sub| is_text(sub)).ok_or(TokenFault::Claims)?;
         if claims.jti.as_deref().is_some_and(|jti| !is_text(jti)) {
             return Err(TokenFault::Claims);
         }
+        let groups = Groups::parse(&claims.groups.unwrap_or_default()).map_err(|_| TokenFault::Claims)?;
         let token = Self {
             subject,
             role,
             tenant,
+            groups: Arc::new(groups),
             id: claims.jti,
             expires_at: time(&claims.exp.ok_or(TokenFault::Claims)?)?,
             not_before: claims.nbf.as_ref().map(time).transpose()?,
@@ -119,6 +125,21 @@ impl Token {
             return Err(TokenFault::NotYetValid);
         }
         Ok(())
+    }
+}
+
+/// Whether a token of this role that names no tenant means the deployment's first MSP.
+const fn defaults_to_msp(role: Role) -> bool {
+    match role {
+        Role::MspAdmin | Role::Billing | Role::Support => true,
+        Role::PrimeAdmin
+        | Role::Admin
+        | Role::OfficeAdmin
+        | Role::DpskAdmin
+        | Role::TemplatesAdmin
+        | Role::ReportsAdmin
+        | Role::ReadOnly
+        | Role::Auditor => false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Action, Role};
 /// What is wrong with a token. Told to the caller: none of it helps to make a better forgery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
-    /// Not three parts of base64url, not JSON inside, or too large.
+    /// Not three parts of base64url, not JSON inside, or too large; an access token that is mistyped.
     #[error("the token is malformed")]
     Malformed,
     /// Signed with something else than `EdDSA`, RS256 or ES256, or with another algorithm than its key is for.
@@ -35,6 +35,9 @@ pub enum TokenFault {
     /// The role is none of ours.
     #[error("the token's role is not known")]
     Role,
+    /// No access token that is alive.
+    #[error("the token is not known or was revoked")]
+    NotLive,
 }
 
 /// Why a caller is turned away.
@@ -43,8 +46,8 @@ pub enum Denied {
     /// No `Authorization` header.
     #[error("a bearer token is required")]
     MissingToken,
-    /// The header is not `Bearer TOKEN`.
-    #[error("the authorization header must hold Bearer and a token")]
+    /// The header is not `Bearer TOKEN` or `Token TOKEN`.
+    #[error("the authorization header must hold Bearer or Token, and a token")]
     MalformedHeader,
     /// The token is not accepted.
     #[error(transparent)]

@@ -14,9 +14,8 @@ use ed25519_dalek::{Signer, SigningKey};
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tenure_aggregates::TenantId;
-
-use super::principal::Role;
+use tenure_aggregates::values::Groups;
+use tenure_aggregates::{Role, TenantId};
 
 /// The issuer of tokens signed with a development key. No other key may sign for it, and it signs for no other.
 pub const ISSUER: &str = "tenure-development";
@@ -54,6 +53,8 @@ pub struct TokenRequest {
     pub tenant: TenantId,
     /// Who the bearer is; `development-ROLE` if nobody in particular.
     pub subject: Option<String>,
+    /// The groups that the bearer is in.
+    pub groups: Groups,
     /// The present, from the service's clock.
     pub now: DateTime<Utc>,
     /// How long the token is valid.
@@ -139,6 +140,7 @@ impl DevelopmentKey {
             "sub": subject,
             "role": request.role.as_str(),
             "tenant": request.tenant.to_string(),
+            "groups": request.groups,
             "iat": issued,
             "nbf": issued,
             "exp": issued.saturating_add(request.expires_in.num_seconds()),

@@ -1,27 +1,37 @@
-//! The gate: which tenants may be used right now, in memory, by following the log.
+//! The gate: which tenants and access tokens may be used right now, in memory, by following the log.
 //!
 //! A valid token says who somebody is; whether the tenant may be used is asked here on every request, so that a
 //! suspension is felt at once. An instance that can't read the log turns tenants' people away rather than guess.
 
 mod follow;
 mod standing;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::tenant::Stage;
-use tenure_aggregates::{TenantId, TenantKind};
+use tenure_aggregates::values::TokenHash;
+use tenure_aggregates::{AccessTokenId, Folded, TenantId, TenantKind};
 use tenure_event_log::{EventLog, Milestone, Position, ReadError};
 
-use super::denied::Denied;
+use super::denied::{Denied, TokenFault};
 use super::policy::Resource;
 use standing::Tenants;
+use tokens::Tokens;
 
+pub use tokens::KnownToken;
+
+/// How often who waits for a look at the log asks whether there was one.
+const GLANCE: Duration = Duration::from_millis(10);
 /// For how long what was read counts as the present.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -41,6 +51,8 @@ pub struct GateStart {
     pub position: Position,
     /// Every tenant as it is there.
     pub tenants: Vec<(TenantId, Standing)>,
+    /// Every access token that was not revoked.
+    pub tokens: Vec<KnownToken>,
 }
 
 /// Why the gate can't start.
@@ -60,6 +72,7 @@ pub struct Gate {
 struct Inner {
     log: EventLog,
     tenants: RwLock<Tenants>,
+    tokens: RwLock<Tokens>,
     position: Milestone,
     born: Instant,
     /// When the log was last read to its end, in milliseconds after `born`.
@@ -81,6 +94,7 @@ impl Gate {
         let inner = Arc::new(Inner {
             log,
             tenants: RwLock::new(Tenants::new(start.tenants)),
+            tokens: RwLock::new(Tokens::new(start.tokens)),
             position: Milestone::new(start.position),
             born: Instant::now(),
             fresh_at_ms: AtomicU64::new(0),
@@ -115,6 +129,42 @@ impl Gate {
             }
         }
         Ok(standing.kind)
+    }
+
+    /// The access token with this hash. Whether its time is over and its tenant may be used is not asked here.
+    ///
+    /// # Errors
+    /// No such token is alive, or the log could not be read for a second: it may have been revoked, whosever it is.
+    pub fn access_token(&self, hash: &TokenHash) -> Result<KnownToken, Denied> {
+        // Before the look at the tokens, so that what is seen is no older than the answer claims.
+        let fresh = self.is_fresh();
+        let tokens = self.inner.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        match tokens.with_hash(hash) {
+            _ if !fresh => Err(Denied::GateStale),
+            Some((_, true)) => Err(Denied::GateStale),
+            Some((token, false)) => Ok(token.clone()),
+            None => Err(TokenFault::NotLive.into()),
+        }
+    }
+
+    /// What is known of a token's uses; `None` if it is not alive.
+    #[must_use]
+    pub fn uses_of(&self, token: AccessTokenId) -> Option<Folded<LastUse>> {
+        let tokens = self.inner.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(token).map(|token| token.uses.clone())
+    }
+
+    /// Waits for a look at the log that begins after this call: what others committed before is known then. A log that
+    /// can't be read is not waited for longer than it takes to count as such.
+    pub async fn look_again(&self) {
+        let asked = self.inner.born.elapsed();
+        let looked = async {
+            while Duration::from_millis(self.inner.fresh_at_ms.load(Ordering::Acquire)) <= asked {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        // Whichever comes first.
+        let _ = tokio::time::timeout(FRESH_FOR, looked).await;
     }
 
     /// A tenant as a resource; `None` if there never was one of this id.

@@ -1,8 +1,10 @@
-//! Who calls and what they may do: bearer tokens, the gate and the policies, for every dialect.
+//! Who calls and what they may do: tokens, the gate and the policies, for every dialect.
 //!
-//! The way of a request: the [`Verifier`] says that the token is good, the [`Gate`] that its tenant may be used right
+//! The way of a request: the [`Verifier`] says that a signed token is good, or the [`Gate`] that an access token is
+//! alive; the [`Gate`] that its tenant may be used right
 //! now, the [`Authorizer`] that the role may do what is asked, first at all (403), then to that tenant (404).
 
+mod access_token;
 mod claims;
 mod denied;
 mod development_key;
@@ -19,15 +21,18 @@ mod tests;
 use std::sync::Arc;
 
 use tenure_aggregates::TenantId;
+pub use tenure_aggregates::{Role, UnknownRole};
+use tenure_event_log::Clock;
 
 use crate::config::{Config, Mode};
 
+pub use access_token::NewSecret;
 pub use denied::{Answer, Denied, TokenFault};
 pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
-pub use gate::{Gate, GateError, GateStart, Standing};
+pub use gate::{Gate, GateError, GateStart, KnownToken, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
-pub use principal::{Principal, Role, UnknownRole};
+pub use principal::Principal;
 pub use verifier::Verifier;
 
 use jwks::Jwks;
@@ -61,6 +66,7 @@ struct Inner {
     verifier: Verifier,
     gate: Gate,
     authorizer: Authorizer,
+    clock: Clock,
 }
 
 impl Identity {
@@ -86,7 +92,8 @@ impl Identity {
             });
         }
         let verifier = Verifier::new(anchors, config.jwt_leeway_seconds, config.clock(), config.default_msp().id);
-        Ok(Self { inner: Arc::new(Inner { verifier, gate, authorizer: Authorizer::new()? }) })
+        let clock = config.clock();
+        Ok(Self { inner: Arc::new(Inner { verifier, gate, authorizer: Authorizer::new()?, clock }) })
     }
 
     /// Who calls, by the request's `Authorization` header.
@@ -94,8 +101,14 @@ impl Identity {
     /// # Errors
     /// No token, a bad one, or a tenant that can't be used now.
     pub async fn authenticate(&self, authorization_header: Option<&str>) -> Result<Principal, Denied> {
-        let header = authorization_header.ok_or(Denied::MissingToken)?;
-        let token = self.inner.verifier.verify(bearer(header)?).await?;
+        match Credential::of(authorization_header.ok_or(Denied::MissingToken)?)? {
+            Credential::Signed(token) => self.by_signature(token).await,
+            Credential::AccessToken(token) => self.by_access_token(token).await,
+        }
+    }
+
+    async fn by_signature(&self, token: &str) -> Result<Principal, Denied> {
+        let token = self.inner.verifier.verify(token).await?;
         let kind = self.inner.gate.check(token.tenant)?;
         let subject_id = principal::subject_id(&token.subject, |subject| self.inner.gate.blind(subject));
         Ok(Principal {
@@ -103,9 +116,41 @@ impl Identity {
             role: token.role,
             tenant: token.tenant,
             kind,
+            groups: token.groups,
             token_id: token.id,
+            access_token: None,
             expires_at: token.expires_at,
             subject_id,
+        })
+    }
+
+    /// Nothing has to be remembered here: the gate holds every token that is alive, by its hash.
+    async fn by_access_token(&self, token: &str) -> Result<Principal, Denied> {
+        let gate = &self.inner.gate;
+        let hash = access_token::hash_of(token).ok_or(TokenFault::Malformed)?;
+        let token = match gate.access_token(&hash) {
+            // Another instance may have made it a moment ago.
+            Err(Denied::InvalidToken(TokenFault::NotLive)) => {
+                gate.look_again().await;
+                gate.access_token(&hash)?
+            }
+            found => found?,
+        };
+        if self.inner.clock.now() >= token.expires_at {
+            return Err(TokenFault::Expired.into());
+        }
+        let kind = gate.check(token.tenant)?;
+        let subject = principal::token_subject(token.id);
+        Ok(Principal {
+            subject: subject.clone(),
+            role: token.role,
+            tenant: token.tenant,
+            kind,
+            groups: token.groups,
+            token_id: Some(token.id.to_string()),
+            access_token: Some(token.id),
+            expires_at: token.expires_at,
+            subject_id: subject,
         })
     }
 
@@ -145,12 +190,28 @@ fn development_anchor(key: &DevelopmentKey) -> Option<Anchor> {
     })
 }
 
-/// The token of a `Bearer` header (RFC 6750 section 2.1). The scheme's case does not matter.
-fn bearer(header: &str) -> Result<&str, Denied> {
-    let (scheme, token) = header.split_once(' ').ok_or(Denied::MalformedHeader)?;
-    let token = token.trim_matches(' ');
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
-        return Err(Denied::MalformedHeader);
+/// What an `Authorization` header shows.
+enum Credential<'a> {
+    /// A JSON Web Token.
+    Signed(&'a str),
+    /// A personal access token, or what was meant as one.
+    AccessToken(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    /// `Bearer` (RFC 6750 section 2.1) holds either kind, `Token` an access token. The scheme's case does not matter.
+    fn of(header: &'a str) -> Result<Self, Denied> {
+        let (scheme, token) = header.split_once(' ').ok_or(Denied::MalformedHeader)?;
+        let token = token.trim_matches(' ');
+        if token.is_empty() || token.contains(' ') {
+            return Err(Denied::MalformedHeader);
+        }
+        if scheme.eq_ignore_ascii_case("token") {
+            return Ok(Self::AccessToken(token));
+        }
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Denied::MalformedHeader);
+        }
+        Ok(if token.starts_with(access_token::PREFIX) { Self::AccessToken(token) } else { Self::Signed(token) })
     }
-    Ok(token)
 }

@@ -1,102 +1,11 @@
 //! Who calls: a subject with one role in one tenant.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tenure_aggregates::{TenantId, TenantKind};
-
-macro_rules! roles {
-    ($($(#[$doc:meta])* $role:ident = $name:literal,)*) => {
-        /// What somebody is in a tenant; see the policies for what each may do.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Role {
-            $($(#[$doc])* $role,)*
-        }
-
-        impl Role {
-            /// Every role.
-            pub const ALL: &[Self] = &[$(Self::$role),*];
-
-            /// The role's name in tokens, policies and answers.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$role => $name,)*
-                }
-            }
-        }
-    };
-}
-
-roles! {
-    /// Everything on the MSP's own tree; sees metadata of tenants, not their people's data.
-    MspAdmin = "msp-admin",
-    /// Everything in its tenant.
-    PrimeAdmin = "prime-admin",
-    /// All in its tenant but other administrators.
-    Admin = "admin",
-    /// Its part only.
-    OfficeAdmin = "office-admin",
-    /// Its part only.
-    DpskAdmin = "dpsk-admin",
-    /// Its part only.
-    TemplatesAdmin = "templates-admin",
-    /// Its part only.
-    ReportsAdmin = "reports-admin",
-    /// Read.
-    ReadOnly = "read-only",
-    /// Audit history and proofs, nothing else.
-    Auditor = "auditor",
-    /// Billing events and export, nothing else.
-    Billing = "billing",
-    /// What an open support window allows; restore in retention.
-    Support = "support",
-}
-
-impl Role {
-    /// Whether a token of this role that names no tenant means the deployment's first MSP.
-    #[must_use]
-    pub const fn defaults_to_msp(self) -> bool {
-        match self {
-            Self::MspAdmin | Self::Billing | Self::Support => true,
-            Self::PrimeAdmin
-            | Self::Admin
-            | Self::OfficeAdmin
-            | Self::DpskAdmin
-            | Self::TemplatesAdmin
-            | Self::ReportsAdmin
-            | Self::ReadOnly
-            | Self::Auditor => false,
-        }
-    }
-
-    pub(super) const fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a role; the roles are msp-admin, prime-admin, admin, office-admin, dpsk-admin, templates-admin, reports-admin, \
-     read-only, auditor, billing and support"
-)]
-pub struct UnknownRole;
-
-impl FromStr for Role {
-    type Err = UnknownRole;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        Self::ALL.iter().copied().find(|role| role.as_str() == text).ok_or(UnknownRole)
-    }
-}
+use tenure_aggregates::values::Groups;
+use tenure_aggregates::{AccessTokenId, Role, TenantId, TenantKind};
 
 /// Somebody whose token is valid and whose tenant may be used right now.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,8 +19,12 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The tenant's place in the tree.
     pub kind: TenantKind,
+    /// The groups that the token says the subject is in.
+    pub groups: Arc<Groups>,
     /// The token's own id, if it has one.
     pub token_id: Option<String>,
+    /// The personal access token that was shown, if it was one.
+    pub access_token: Option<AccessTokenId>,
     /// When the token ends, leeway not counted.
     pub expires_at: DateTime<Utc>,
     pub(super) subject_id: String,
@@ -130,6 +43,11 @@ impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal").field("id", &self.id()).field("role", &self.role).finish_non_exhaustive()
     }
+}
+
+/// The subject of a personal access token: not a uuid, so that it is nobody else's.
+pub(super) fn token_subject(token: AccessTokenId) -> String {
+    format!("token-{token}")
 }
 
 /// The subject as it may be written down: itself if it is plainly an identifier, else a pseudonym that `blind` makes.

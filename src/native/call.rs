@@ -59,7 +59,7 @@ impl<O: Operation> FromRequest for Call<O> {
             let app = request.app_data::<Data<App>>().cloned().ok_or_else(errors::internal)?;
             let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
             let principal = app.identity.authenticate(header).await?;
-            app.rate_limit.count(&principal.id())?;
+            app.admit(&principal)?;
             app.identity.authorize(&principal, O::ACTION)?;
             Ok(Self { principal, app, request, operation: PhantomData })
         })
@@ -75,12 +75,18 @@ impl<O: Operation> Call<O> {
     /// The tenant in the path. What is no id names no tenant, and what the policies withhold looks absent.
     pub fn tenant_id(&self) -> Result<TenantId, Problem> {
         let id = self.request.match_info().query("tenantId").parse().map_err(|_| errors::not_found())?;
+        self.permitted(id)?;
+        Ok(id)
+    }
+
+    /// Refuses a tenant that the policies withhold. One that the gate has not heard of yet is left to the log, which every
+    /// operation asks within its scope.
+    pub fn permitted(&self, id: TenantId) -> Result<(), Problem> {
         let identity = &self.app.identity;
-        // A tenant that the gate has not heard of yet is left to the log, which every operation asks within its scope.
         if identity.gate().resource(id).is_some() && !identity.permits(&self.principal, O::ACTION, id) {
             return Err(errors::not_found());
         }
-        Ok(id)
+        Ok(())
     }
 
     /// The query string, which may hold these parameters.

@@ -6,7 +6,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tenure_projections::billing::BillingType;
 use tenure_projections::billing::contract::{Topics, asyncapi, schema, text};
@@ -22,18 +21,17 @@ const MAX_AGE_SECONDS: u32 = 3_600;
 /// `GET /schemas/billing/{type}.v1.json`.
 pub async fn billing_schema(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let kind = BillingType::named(request.match_info().query("type")).ok_or_else(errors::not_found)?;
-    Ok(file(&request, &schema(kind), "application/schema+json"))
+    Ok(file(&request, text(&schema(kind)), "application/schema+json"))
 }
 
 /// `GET /asyncapi.json`.
 pub async fn asyncapi_json(request: HttpRequest, app: Data<App>) -> HttpResponse {
     let topics = app.export.as_ref().map_or_else(Topics::default, Export::topics);
-    file(&request, &asyncapi(topics), "application/json")
+    file(&request, text(&asyncapi(topics)), "application/json")
 }
 
 /// Answers 304 to a reader that has the file already.
-fn file(request: &HttpRequest, file: &Value, media_type: &'static str) -> HttpResponse {
-    let text = text(file);
+fn file(request: &HttpRequest, text: String, media_type: &'static str) -> HttpResponse {
     let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&text)[..12]));
     let is_known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),

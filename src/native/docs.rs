@@ -86,6 +86,12 @@ fn render_operation(page: &mut String, method: &str, path: &str, operation: &Val
 }
 
 fn render_properties(page: &mut String, schema: &Value) {
+    if let Some(parts) = schema["allOf"].as_array() {
+        for part in parts {
+            render_properties(page, part);
+        }
+        return;
+    }
     let Some(properties) = schema["properties"].as_object() else {
         let _ = write!(page, "<p>{}</p>", kind(schema));
         return;

@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use tenure_aggregates::tenant::SHORT_CODE_CLAIM;
-use tenure_aggregates::{administrator, tenant};
+use tenure_aggregates::{access_token, administrator, tenant};
 use tenure_projections::QueryError;
 
 use super::problem::{FieldError, Problem};
@@ -72,6 +72,9 @@ impl From<CommandError> for Problem {
             CommandError::NotFound => not_found(),
             CommandError::Tenant(error) => error.into(),
             CommandError::Administrator(error) => error.into(),
+            CommandError::AccessToken(error) => error.into(),
+            CommandError::TokenShownOnce { id } => conflict("token-shown-once", "The token was shown before")
+                .detail(format!("this request made the token {id}, which is shown once; revoke it and make another")),
             CommandError::ClaimTaken { scope } if scope == SHORT_CODE_CLAIM => {
                 let taken = FieldError::new("/shortCode", "is in use by another tenant");
                 conflict("short-code-taken", "The short code is in use")
@@ -161,6 +164,25 @@ impl From<tenant::Error> for Problem {
 impl From<administrator::Error> for Problem {
     fn from(error: administrator::Error) -> Self {
         conflict("administrator-refused", "The administrator's stage does not allow it").detail(error)
+    }
+}
+
+impl From<access_token::Error> for Problem {
+    fn from(error: access_token::Error) -> Self {
+        use access_token::Error;
+        let forbidden = |code, pointer: &str| {
+            let field = FieldError::new(pointer, &error);
+            Self::new(StatusCode::FORBIDDEN, code, "More than the caller holds").errors(vec![field])
+        };
+        let problem = match &error {
+            Error::NeverMade | Error::TenantOutOfReach => return not_found(),
+            Error::AlreadyMade { .. } => conflict("token-exists", "The token exists"),
+            Error::RoleNotHeld { .. } => forbidden("role-not-held", "/role"),
+            Error::GroupNotHeld { .. } => forbidden("group-not-held", "/groups"),
+            Error::OutlivesGranter { .. } => forbidden("lifetime-not-held", "/expiresInDays"),
+            Error::RoleOfMsps { .. } => return validation(vec![FieldError::new("/role", &error)]),
+        };
+        problem.detail(error)
     }
 }
 

@@ -28,13 +28,15 @@ pub struct Me {
     role: String,
     /// The tenant that it belongs to; for an MSP's staff the MSP itself.
     tenant: Uuid,
+    /// The groups that the token says it is in.
+    groups: Vec<String>,
 }
 
 /// Who am I?
 #[utoipa::path(
     get, path = "/api/v1/me", tag = "identity", operation_id = "whoAmI",
     responses(
-        (status = 200, description = "Subject, role and tenant of the token", body = Me),
+        (status = 200, description = "Subject, role, tenant and groups of the token", body = Me),
         (status = 403, description = "tenant suspended", body = ProblemSchema),
     ),
 )]
@@ -45,6 +47,7 @@ pub async fn me(call: Call<WhoAmI>) -> Result<HttpResponse, Problem> {
         subject: principal.subject.clone(),
         role: principal.role.as_str().to_owned(),
         tenant: principal.tenant.as_uuid(),
+        groups: principal.groups.iter().map(ToString::to_string).collect(),
     };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(me))
 }

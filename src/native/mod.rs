@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod problem;
 pub mod system;
 pub mod tenants;
+pub mod tokens;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
@@ -39,6 +40,16 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(at("/msp/tenants/{tenantId}/usage", "PUT").route(web::put().to(usage::report)))
             .service(at("/msp/tenants/{tenantId}/billing-events", "GET, HEAD").route(reading().to(billing::of_tenant)))
             .service(at("/msp/billing-events", "GET, HEAD").route(reading().to(billing::of_msp)))
+            .service(
+                at("/msp/billing-events/reconciliation", "GET, HEAD")
+                    .route(reading().to(billing::reconciliation::reconcile)),
+            )
+            .service(
+                at("/tokens", "GET, HEAD, POST")
+                    .route(reading().to(tokens::list::list))
+                    .route(web::post().to(tokens::create::create)),
+            )
+            .service(at("/tokens/{tokenId}", "DELETE").route(web::delete().to(tokens::revoke::revoke)))
             .service(at("/me", "GET, HEAD").route(reading().to(me::me)))
             .service(at("/system/health/ping", "GET, HEAD").route(reading().to(system::ping))),
     );

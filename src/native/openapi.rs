@@ -6,6 +6,7 @@ use utoipa::openapi::{OpenApi as Document, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::tenants::{self, deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
+use super::tokens::{create, list as list_tokens, revoke};
 use super::{billing, me, problem, system};
 
 /// Answers that every operation with a token can give.
@@ -28,7 +29,8 @@ const EVERYWHERE: [(&str, &str); 5] = [
     ),
     paths(
         provision::provision, list::list, detail::detail, update::update, suspend::suspend, reinstate::reinstate,
-        deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp, me::me, system::ping,
+        deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp,
+        billing::reconciliation::reconcile, create::create, list_tokens::list, revoke::revoke, me::me, system::ping,
     ),
     components(schemas(problem::ProblemSchema, tenants::TenantDetail)),
     security(("bearer" = [])),
@@ -40,7 +42,10 @@ struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut Document) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT, or an access token (nbp_...)")
+            .build();
         document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
 }
@@ -70,6 +75,7 @@ impl Modify for CommonAnswers {
                 (&mut item.post, [&WITH_BODY[..], &WITH_KEY].concat()),
                 (&mut item.put, WITH_BODY.to_vec()),
                 (&mut item.patch, WITH_BODY.to_vec()),
+                (&mut item.delete, vec![("400", "A header or a parameter is not valid")]),
             ];
             for (operation, besides) in operations {
                 // An operation of its own security needs no token.

@@ -14,6 +14,7 @@ use tenure::application::Application;
 use tenure::config::Config;
 use tenure::identity::{DevelopmentKey, Role, TokenRequest};
 use tenure_aggregates::TenantId;
+use tenure_aggregates::values::Groups;
 use tenure_test_engines::TestDatabase;
 use tokio::sync::oneshot;
 
@@ -186,7 +187,8 @@ impl Service {
     pub fn token_of(&self, role: Role, tenant: TenantId) -> String {
         let key = DevelopmentKey::load_or_create(&self.config.development_key_path()).unwrap();
         let now = self.config.clock().now();
-        key.sign(&TokenRequest { role, tenant, subject: None, now, expires_in: TimeDelta::hours(1) })
+        let groups = Groups::default();
+        key.sign(&TokenRequest { role, tenant, subject: None, groups, now, expires_in: TimeDelta::hours(1) })
     }
 
     /// The token of the first MSP's administrator.

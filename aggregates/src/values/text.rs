@@ -43,6 +43,18 @@ string_value! {
 }
 printable!(Reason);
 
+string_value! {
+    /// What an access token is for, 1 to 100 characters, trimmed. Business text, so no place for personal values.
+    TokenName, TextError, |text| line(text, 100)
+}
+printable!(TokenName);
+
+string_value! {
+    /// Names who acts, by ids or pseudonyms only, 1 to 200 characters: never a name or an address.
+    PrincipalId, TextError, |text| line(text, 200)
+}
+printable!(PrincipalId);
+
 fn line(text: &str, max: usize) -> Result<String, TextError> {
     let text = text.trim();
     if text.is_empty() {

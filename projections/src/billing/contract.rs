@@ -7,7 +7,7 @@
 mod asyncapi;
 mod schema;
 
-use tenure_aggregates::{administrator, tenant};
+use tenure_aggregates::{access_token, administrator, tenant};
 
 pub use asyncapi::{Topics, asyncapi};
 pub use schema::{schema, schema_path};
@@ -113,12 +113,14 @@ impl BillingType {
                 // Limits and reports are billed by the month's counts.
                 tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => None,
             },
-            // So are people.
+            // So are people, and tokens not at all.
             Happened::Administrator(
                 administrator::Event::Invited { .. }
                 | administrator::Event::Accepted { .. }
                 | administrator::Event::Removed { .. },
-            ) => None,
+            )
+            | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
+            | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
         }
     }
 

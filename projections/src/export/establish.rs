@@ -9,8 +9,8 @@ use tokio::runtime::Handle;
 use super::connection::{Admin, Connection, Consumer};
 use super::decided;
 use super::ledger::{self, Order};
-use super::pages::{self, Anchor};
-use super::progress::{self, Progress};
+use super::pages::Anchor;
+use super::progress::{self, Progress, ProgressError};
 use super::rescan;
 use super::settings::ExportSettings;
 use super::status::ExportState;
@@ -76,11 +76,11 @@ impl Worker {
         clients: &Clients,
         transactions: &Arc<Transactions>,
     ) -> Result<Progress, Trouble> {
-        let evidence = self.gather(clients).await?;
+        let evidence = self.unless_stopped(self.gather(clients)).await?;
         match weigh(&evidence, &self.settings.topic) {
             Ok(progress) => {
                 self.ignore_order().await?;
-                self.prepare_topics(clients, &evidence).await?;
+                self.unless_stopped(self.prepare_topics(clients, &evidence)).await?;
                 match progress {
                     Some(progress) => Ok(progress),
                     None => self.begin(transactions).await,
@@ -93,20 +93,29 @@ impl Worker {
     async fn gather(&self, clients: &Clients) -> Result<Evidence, Trouble> {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
-        let progress = if clients.describe(&settings.progress_topic).await?.is_some() {
+        let (progress, scribble) = if clients.describe(&settings.progress_topic).await?.is_some() {
             clients.decided(&settings.progress_topic, 1, self.wanted()).await?;
             let consumer = Arc::clone(&clients.consumer);
             let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
-            blocking(read).await?.map_err(Trouble::retry)?
+            match blocking(read).await? {
+                Ok(progress) => (progress, None),
+                Err(ProgressError::Malformed { offset, error }) => {
+                    tracing::warn!(offset, %error, "the last progress record can't be read");
+                    (None, Some(offset))
+                }
+                Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => {
+                    return Err(Trouble::retry(error));
+                }
+            }
         } else {
-            None
+            (None, None)
         };
         let copy = self.ledger().await?.copy;
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
-        let event_there = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        let event_there = self.event_at(position).await?;
         // Read last: it only grows, and the event just read stands before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
-        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, copy, billing_topic })
+        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, scribble, copy, billing_topic })
     }
 
     /// Says in Kafka that nothing is exported yet, before anything is: what a first transaction that was killed leaves in
@@ -167,10 +176,10 @@ impl Worker {
         transactions: &Arc<Transactions>,
         order: Order,
     ) -> Result<Result<Progress, String>, Trouble> {
-        let evidence = self.gather(clients).await?;
+        let evidence = self.unless_stopped(self.gather(clients)).await?;
         let anchor = match order {
             Order::From(position) => Ok(position),
-            Order::Rescan => self.rescan(clients, &evidence).await?,
+            Order::Rescan => self.unless_stopped(self.rescan(clients, &evidence)).await?,
         };
         let place = match anchor {
             Ok(position) if position > evidence.head => Err(format!("the log ends at {}", evidence.head)),
@@ -184,8 +193,8 @@ impl Worker {
                 return Ok(Err(refusal));
             }
         };
-        self.prepare_topics(clients, &evidence).await?;
-        let event_id = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        self.unless_stopped(self.prepare_topics(clients, &evidence)).await?;
+        let event_id = self.event_at(position).await?;
         let progress = self.place(position, event_id);
         self.commit(transactions, Vec::new(), progress.clone()).await?;
         self.remember(&progress).await;
@@ -202,7 +211,7 @@ impl Worker {
         let Some(Anchor { position, event_id }) = blocking(look).await?.map_err(Trouble::retry)? else {
             return Ok(Err("the billing topic has no event of this cell; --from 0 exports everything".to_owned()));
         };
-        let there = pages::event_at(&self.views, position).await.map_err(Trouble::retry)?;
+        let there = self.event_at(position).await?;
         Ok(if there == Some(event_id) {
             Ok(position)
         } else {
@@ -233,13 +242,13 @@ impl Worker {
 
     async fn ledger(&self) -> Result<ledger::Page, Trouble> {
         let mut session = self.ledger.lock().await;
-        let session = session.open(self.views.store()).await.map_err(Trouble::retry)?;
-        ledger::read(session).await.map_err(Trouble::retry)
+        let read = async { ledger::read(session.open(self.views.store()).await?).await };
+        self.unless_stopped(async { read.await.map_err(Trouble::retry) }).await
     }
 
     async fn settle(&self, order: Order) -> Result<(), Trouble> {
         let mut session = self.ledger.lock().await;
-        let session = session.open(self.views.store()).await.map_err(Trouble::retry)?;
-        ledger::settle(session, order).await.map_err(Trouble::retry)
+        let settled = async { ledger::settle(session.open(self.views.store()).await?, order).await };
+        self.unless_stopped(async { settled.await.map_err(Trouble::retry) }).await
     }
 }

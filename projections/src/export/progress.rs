@@ -51,7 +51,7 @@ pub(super) enum ProgressError {
     Unavailable(#[from] KafkaError),
     #[error("the end of the progress topic was not reached within {} seconds", READ_WITHIN.as_secs())]
     Late,
-    #[error("the last progress record, at offset {offset}, is no progress record")]
+    #[error("the last record of the progress topic, at offset {offset}, is not a progress record")]
     Malformed {
         offset: i64,
         #[source]
@@ -59,7 +59,7 @@ pub(super) enum ProgressError {
     },
 }
 
-/// The last committed record with this key. Blocks.
+/// What the last committed record with this key says; nothing if there is none, or somebody deleted it. Blocks.
 ///
 /// Markers of transactions take offsets too and are never handed over, so the end is where the consumer says that it is:
 /// who counts up to the high watermark waits for ever.
@@ -72,12 +72,22 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
         let found = last_since(consumer, topic, key, from, until);
         // Nothing is fetched any more that nobody will look at.
         consumer.unassign()?;
-        let found = found?;
-        if found.is_some() || from <= low {
-            return Ok(found);
+        match found? {
+            Some(Last { payload: None, .. }) => return Ok(None),
+            Some(Last { offset, payload: Some(payload) }) => {
+                let progress = serde_json::from_slice(&payload);
+                return progress.map(Some).map_err(|error| ProgressError::Malformed { offset, error });
+            }
+            None if from <= low => return Ok(None),
+            None => {}
         }
         window = window.saturating_mul(2);
     }
+}
+
+struct Last {
+    offset: i64,
+    payload: Option<Vec<u8>>,
 }
 
 fn last_since(
@@ -86,7 +96,7 @@ fn last_since(
     key: &str,
     from: i64,
     until: Instant,
-) -> Result<Option<Progress>, ProgressError> {
+) -> Result<Option<Last>, ProgressError> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, 0, Offset::Offset(from))?;
     consumer.assign(&assignment)?;
@@ -94,10 +104,7 @@ fn last_since(
     loop {
         match consumer.poll(POLL) {
             Some(Ok(message)) if message.key() == Some(key.as_bytes()) => {
-                let offset = message.offset();
-                let progress = serde_json::from_slice(message.payload().unwrap_or_default())
-                    .map_err(|error| ProgressError::Malformed { offset, error })?;
-                last = Some(progress);
+                last = Some(Last { offset: message.offset(), payload: message.payload().map(<[u8]>::to_owned) });
             }
             // Another cell's.
             Some(Ok(_)) | None => {}

@@ -31,8 +31,9 @@ pub(super) enum Failure {
     /// The producer can't be used any more.
     #[error("the producer failed: {0}")]
     Fatal(String),
-    /// Another producer with the same transactional id took its place.
-    #[error("another exporter of this cell took over")]
+    /// Another producer with the same transactional id took its place, or the brokers ended a transaction that took longer
+    /// than it may, which looks the same.
+    #[error("another exporter of this cell took over, or the transaction took too long")]
     Fenced,
     /// Nobody wants it any more: the lease is lost, or the service stops.
     #[error("the export was stopped")]
@@ -63,7 +64,7 @@ impl Transactions {
             match producer.init_transactions(CALL) {
                 Ok(()) => return Ok(Self { producer, settings: settings.clone() }),
                 Err(error) if is_retriable(&error) => {
-                    producer.poll(Duration::ZERO);
+                    producer.poll(PAUSE);
                     report(connection.take_trouble().unwrap_or_else(|| error.to_string()));
                 }
                 Err(error) => return Err(failure(&error)),

@@ -19,6 +19,8 @@ pub(super) struct Evidence {
     pub event_there: Option<Uuid>,
     /// What the progress topic says.
     pub progress: Option<Progress>,
+    /// The offset of its last record, if nobody knows what that says.
+    pub scribble: Option<i64>,
     /// What the database remembers of it; may be older.
     pub copy: Option<Progress>,
     pub billing_topic: Option<Topic>,
@@ -31,6 +33,11 @@ pub enum Doubt {
     ProgressLost {
         /// The position that the database remembers.
         copy: u64,
+    },
+    /// The last record of the progress topic is none that this release, or any, has written.
+    ProgressUnreadable {
+        /// Where it is.
+        offset: i64,
     },
     /// There are records in the billing topic, and no progress anywhere.
     ProgressUnknown,
@@ -79,6 +86,9 @@ impl fmt::Display for Doubt {
             Self::ProgressLost { copy } => {
                 write!(f, "the progress topic has no record, but position {copy} was exported already")
             }
+            Self::ProgressUnreadable { offset } => {
+                write!(f, "the last record of the progress topic, at offset {offset}, is not a progress record")
+            }
             Self::ProgressUnknown => f.write_str("the billing topic has records, but no progress is recorded"),
             Self::ProgressBehind { progress, copy } => write!(
                 f,
@@ -113,7 +123,10 @@ impl fmt::Display for Doubt {
 /// # Errors
 /// [`Doubt`], when no answer is safe.
 pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>, Doubt> {
-    let Evidence { log_id, head, event_there, progress, copy, billing_topic } = evidence;
+    let Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic } = evidence;
+    if let Some(offset) = *scribble {
+        return Err(Doubt::ProgressUnreadable { offset });
+    }
     let Some(progress) = progress else {
         return match (copy, billing_topic) {
             (Some(copy), _) => Err(Doubt::ProgressLost { copy: copy.position }),

@@ -30,6 +30,7 @@ fn agreed() -> Evidence {
         head: Position::new(20),
         event_there: Some(there()),
         progress: Some(progress(10)),
+        scribble: None,
         copy: Some(progress(10)),
         billing_topic: Some(filled()),
     }
@@ -62,6 +63,12 @@ fn a_first_start_begins_at_the_beginning() {
 fn missing_progress_is_doubted_when_anything_was_exported() {
     assert_eq!(doubt(&Evidence { progress: None, ..agreed() }), Doubt::ProgressLost { copy: 10 });
     assert_eq!(doubt(&Evidence { progress: None, copy: None, ..agreed() }), Doubt::ProgressUnknown);
+}
+
+#[test]
+fn a_record_that_is_no_progress_is_doubted() {
+    let scribbled = Evidence { progress: None, scribble: Some(3), ..agreed() };
+    assert_eq!(doubt(&scribbled), Doubt::ProgressUnreadable { offset: 3 });
 }
 
 #[test]

@@ -32,6 +32,8 @@ const FEWEST: usize = 100;
 const AT_FIRST: usize = 1_000;
 const TOO_LONG: Duration = Duration::from_millis(800);
 const QUICK: Duration = Duration::from_millis(300);
+/// How long a database may take to hear that the lease is given back.
+const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 /// Waits after failures.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -119,7 +121,9 @@ impl Worker {
         let mut pause = FIRST_PAUSE;
         while !*self.stop.borrow() {
             let began = Instant::now();
-            let (state, reason) = match Lease::take(self.views.store(), self.holder).await {
+            let lease = async { Ok(Lease::take(self.views.store(), self.holder).await) };
+            let Ok(lease) = self.unless_stopped(lease).await else { break };
+            let (state, reason) = match lease {
                 Ok(None) => {
                     self.board.state(ExportState::Standby, None);
                     self.wait(LOOK).await;
@@ -131,7 +135,8 @@ impl Worker {
                     self.term = Some(lease.term());
                     let trouble = self.export().await;
                     self.term = None;
-                    lease.release().await;
+                    // A database that does not answer finds out by itself.
+                    drop(tokio::time::timeout(RELEASED_WITHIN, lease.release()).await);
                     match trouble {
                         Trouble::Stopping => break,
                         Trouble::LeaseLost => (ExportState::Connecting, "the lease was lost".to_owned()),
@@ -153,20 +158,26 @@ impl Worker {
 
     /// Exports until something is in the way.
     async fn export(&self) -> Trouble {
-        let attempt = async {
-            let connection = Connection::default();
-            let clients = Clients::open(&self.settings, &connection)?;
-            let transactions = self.open(&connection).await?;
-            let trouble = self.export_with(&clients, &transactions).await;
-            // Closing them blocks for a moment.
-            blocking(move || drop((transactions, clients))).await?;
-            Ok(trouble)
+        let connection = Connection::default();
+        let clients = match Clients::open(&self.settings, &connection) {
+            Ok(clients) => clients,
+            Err(trouble) => return trouble,
         };
-        attempt.await.unwrap_or_else(|trouble| trouble)
+        let (trouble, transactions) = match self.open(&connection).await {
+            Ok(transactions) => (self.export_with(&clients, &transactions).await, Some(transactions)),
+            Err(trouble) => (trouble, None),
+        };
+        // Closing them blocks for a moment.
+        match blocking(move || drop((transactions, clients))).await {
+            Ok(()) => trouble,
+            Err(panicked) => panicked,
+        }
     }
 
     async fn export_with(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Trouble {
+        let mut pause = FIRST_PAUSE;
         loop {
+            let committed = self.board.read().transactions;
             let followed = match self.establish(clients, transactions).await {
                 Ok(place) => self.follow(transactions, place).await,
                 Err(trouble) => Err(trouble),
@@ -176,7 +187,9 @@ impl Worker {
                 Err(Trouble::Void(reason)) => {
                     self.board.failed();
                     self.board.state(ExportState::Connecting, Some(reason));
-                    if let Err(trouble) = self.pause(FIRST_PAUSE).await {
+                    let went_well = self.board.read().transactions > committed;
+                    pause = if went_well { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+                    if let Err(trouble) = self.pause(pause).await {
                         return trouble;
                     }
                 }
@@ -253,16 +266,22 @@ impl Worker {
     async fn page(&self, place: &Progress, limit: usize) -> Result<Found, Trouble> {
         let anchor = place.event_id.filter(|_| place.position > place.since);
         let anchor = anchor.map(|event_id| Anchor { position: place.position(), event_id });
-        pages::after(&self.views, place.position(), anchor, limit).await.map_err(Trouble::retry)
+        let page = async { pages::after(&self.views, place.position(), anchor, limit).await.map_err(Trouble::retry) };
+        self.unless_stopped(page).await
     }
 
     /// The view lacks the event that was exported last: it is behind for a moment, or the log was cut.
     async fn displaced(&self, place: &Progress) -> Result<(), Trouble> {
-        let there = pages::event_at(&self.views, place.position()).await.map_err(Trouble::retry)?;
+        let there = self.event_at(place.position()).await?;
         if there != place.event_id {
             return Err(Trouble::Void(format!("the event at position {} is not in the log any more", place.position)));
         }
         self.pause(FIRST_PAUSE).await
+    }
+
+    /// The billing id of the log's event there.
+    pub(super) async fn event_at(&self, position: Position) -> Result<Option<Uuid>, Trouble> {
+        self.unless_stopped(async { pages::event_at(&self.views, position).await.map_err(Trouble::retry) }).await
     }
 
     async fn send(
@@ -291,10 +310,26 @@ impl Worker {
 
     /// The copy is for comparison only: the export goes on without it.
     pub(super) async fn remember(&self, progress: &Progress) {
+        // Another instance may be further by now.
+        if !(self.wanted())() {
+            return;
+        }
         let mut session = self.ledger.lock().await;
-        let written = async { ledger::remember(session.open(self.views.store()).await?, progress).await };
-        if let Err(error) = written.await {
-            tracing::debug!(%error, "the copy of the export's progress was not written");
+        let written = async {
+            let written = async { ledger::remember(session.open(self.views.store()).await?, progress).await };
+            written.await.map_err(Trouble::retry)
+        };
+        if let Err(trouble) = self.unless_stopped(written).await {
+            tracing::debug!(?trouble, "the copy of the export's progress was not written");
+        }
+    }
+
+    /// What comes out, unless the service stops first. A thread that blocks meanwhile ends by itself, and nobody waits.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = work => done,
+            _ = stop.wait_for(|stop| *stop) => Err(Trouble::Stopping),
         }
     }
 

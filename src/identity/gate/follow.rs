@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tenure_event_log::RecordedEvent;
 
+use super::tokens::Tokens;
 use super::{GateError, Inner};
 
 /// How often the log is looked at for other instances' commits; this instance's own reach the gate at once, from memory.
@@ -56,6 +57,13 @@ impl Inner {
             if let Some(unreadable) = applied.unreadable {
                 let error = &unreadable as &dyn std::error::Error;
                 tracing::error!(tenant.id = %event.tenant_id, error, "this tenant's people are turned away");
+            }
+            if Tokens::concerns(event) {
+                let unreadable = self.tokens.write().unwrap_or_else(PoisonError::into_inner).apply(event);
+                if let Some(unreadable) = unreadable {
+                    let error = &unreadable as &dyn std::error::Error;
+                    tracing::error!(token.id = event.stream.aggregate_id, error, "this access token is turned away");
+                }
             }
             last = Some(event.position);
         }

@@ -8,8 +8,8 @@ use tenure_event_log::{Position, RecordedEvent};
 
 use super::Standing;
 
-/// An event about a tenant that this release can't read. A newer one may have written it: what it means for access to that
-/// tenant is not guessed, and nobody else is affected.
+/// An event about a tenant or a token that this release can't read. A newer one may have written it: what it means for
+/// access is not guessed, and nobody else is affected.
 #[derive(Debug, thiserror::Error)]
 #[error("event {event_type} at position {position} can't be read")]
 pub struct Unreadable {
@@ -17,6 +17,12 @@ pub struct Unreadable {
     event_type: String,
     #[source]
     cause: Corruption,
+}
+
+impl Unreadable {
+    pub(super) fn new(event: &RecordedEvent, cause: Corruption) -> Self {
+        Self { position: event.position, event_type: event.event_type.clone(), cause }
+    }
 }
 
 /// What an event did.
@@ -60,8 +66,7 @@ impl Tenants {
             Ok(decoded) => decoded,
             Err(cause) => {
                 self.undecidable.insert(tenant);
-                let unreadable = Unreadable { position: event.position, event_type: event.event_type.clone(), cause };
-                return Applied { unreadable: Some(unreadable), deleted: false };
+                return Applied { unreadable: Some(Unreadable::new(event, cause)), deleted: false };
             }
         };
         let stage = match decoded {

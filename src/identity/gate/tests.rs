@@ -78,7 +78,8 @@ async fn what_the_views_know_is_not_read_again() {
     let position = cell.suspend(tenant).await;
     let suspended = Standing { kind: TenantKind::Customer { msp }, stage: Stage::Suspended };
     let active = Standing { kind: TenantKind::Msp, stage: Stage::Active };
-    let start = GateStart { position, tenants: vec![(msp, active), (tenant, suspended)] };
+    let tenants = vec![(msp, active), (tenant, suspended)];
+    let start = GateStart { position, tenants, tokens: Vec::new() };
     let gate = Gate::start(cell.log.clone(), start).await.unwrap();
     assert_eq!(gate.check(tenant), Err(Denied::TenantSuspended));
     assert!(gate.wait_for(cell.reinstate(tenant).await, SOON).await);

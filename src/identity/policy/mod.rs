@@ -8,9 +8,9 @@ mod tests;
 use std::fmt;
 use std::sync::OnceLock;
 
-use tenure_aggregates::{TenantId, TenantKind};
+use tenure_aggregates::{Role, TenantId, TenantKind};
 
-use super::principal::{Principal, Role};
+use super::principal::Principal;
 use engine::Engine;
 
 pub use engine::PolicyError;
@@ -59,6 +59,14 @@ actions! {
     ReportUsage = "reportUsage",
     /// Read billing events, of a tenant or of everything below an MSP.
     ReadBilling = "readBilling",
+    /// Make a personal access token that acts in a tenant.
+    CreateToken = "createToken",
+    /// See tokens of one's own. Resource: the own tenant.
+    ListTokens = "listTokens",
+    /// Take tokens of one's own back. Resource: the own tenant.
+    RevokeToken = "revokeToken",
+    /// See and take back everybody's tokens that act in a tenant.
+    AdministerTokens = "administerTokens",
     /// Ask who one is. Resource: the own tenant.
     WhoAmI = "whoAmI",
 }
@@ -125,7 +133,7 @@ impl Authorizer {
     pub fn allows(&self, principal: &Principal, action: Action, resource: Resource) -> bool {
         let relation = Relation::of(principal, resource);
         let is_msp = usize::from(principal.kind == TenantKind::Msp);
-        let index = ((principal.role.index() * 2 + is_msp) * Action::ALL.len() + action as usize) * Relation::COUNT
+        let index = ((principal.role as usize * 2 + is_msp) * Action::ALL.len() + action as usize) * Relation::COUNT
             + relation as usize;
         match self.remembered.get(index) {
             Some(answer) => *answer.get_or_init(|| self.engine.decide(principal, action, resource)),

@@ -1,14 +1,17 @@
 //! Who may do what, exhaustively: every role, every action, every place that a resource can have.
 
 use chrono::DateTime;
-use tenure_aggregates::{TenantId, TenantKind};
+use tenure_aggregates::{Role, TenantId, TenantKind};
 use uuid::Uuid;
 
 use super::{Action, Authorizer, Relation, Resource};
-use crate::identity::{Principal, Role};
+use crate::identity::Principal;
 
 const RELATIONS: [Relation; Relation::COUNT] =
     [Relation::Own, Relation::Customer, Relation::ForeignMsp, Relation::ForeignCustomer];
+
+/// What everybody may do in the own tenant.
+const FOR_EVERYBODY: [Action; 4] = [Action::WhoAmI, Action::CreateToken, Action::ListTokens, Action::RevokeToken];
 
 /// What an MSP's people may do to customers of it.
 const MSP_TO_CUSTOMER: &[(Role, &[Action])] = &[
@@ -22,13 +25,15 @@ const MSP_TO_CUSTOMER: &[(Role, &[Action])] = &[
             Action::DeprovisionTenant,
             Action::ReportUsage,
             Action::ReadBilling,
+            Action::CreateToken,
+            Action::AdministerTokens,
         ],
     ),
     (Role::Support, &[Action::RestoreTenant]),
     (Role::Billing, &[Action::ReadBilling]),
 ];
 
-/// What an MSP's people may do to the MSP itself, beside asking who they are.
+/// What an MSP's people may do to the MSP itself, beside what everybody may.
 const MSP_TO_ITSELF: &[(Role, &[Action])] = &[
     (
         Role::MspAdmin,
@@ -39,12 +44,13 @@ const MSP_TO_ITSELF: &[(Role, &[Action])] = &[
             Action::UpdateTenant,
             Action::ReportUsage,
             Action::ReadBilling,
+            Action::AdministerTokens,
         ],
     ),
     (Role::Billing, &[Action::ReadBilling]),
 ];
 
-/// What a customer's people may do to the customer, beside asking who they are.
+/// What a customer's people may do to the customer, beside what everybody may.
 const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[];
 
 /// What anybody may do to tenants of others.
@@ -52,7 +58,7 @@ const NOTHING: &[(Role, &[Action])] = &[];
 
 fn expected(role: Role, is_msp: bool, relation: Relation, action: Action) -> bool {
     let table = match (relation, is_msp) {
-        (Relation::Own, _) if action == Action::WhoAmI => return true,
+        (Relation::Own, _) if FOR_EVERYBODY.contains(&action) => return true,
         (Relation::Own, true) => MSP_TO_ITSELF,
         (Relation::Own, false) => CUSTOMER_TO_ITSELF,
         (Relation::Customer, true) => MSP_TO_CUSTOMER,
@@ -72,7 +78,9 @@ fn principal(role: Role, is_msp: bool) -> Principal {
         role,
         tenant: tenant(),
         kind,
+        groups: std::sync::Arc::default(),
         token_id: None,
+        access_token: None,
         expires_at: DateTime::UNIX_EPOCH,
         subject_id: "s".to_owned(),
     }
@@ -152,6 +160,22 @@ fn what_a_role_may_never_do_is_known_without_a_tenant() {
         for action in Action::ALL {
             let ever = RELATIONS.into_iter().any(|relation| expected(principal.role, is_msp, relation, *action));
             assert_eq!(authorizer.may_ever(&principal, *action), ever, "{} {action} MSP: {is_msp}", principal.role);
+        }
+    }
+}
+
+/// Who hands a role on gives nothing away that it may not do itself, whatever the policies become.
+#[test]
+fn a_role_that_another_one_holds_may_do_no_more() {
+    let authorizer = Authorizer::new().unwrap();
+    for (principal, is_msp, relation, action) in combinations() {
+        // An MSP's administrators appoint everybody in its tree, also those who restore what they can't.
+        let held = Role::ALL.iter().filter(|held| principal.role != Role::MspAdmin && principal.role.holds(**held));
+        for &held in held {
+            let (resource, who) = (resource(&principal, relation), principal.role);
+            let other = Principal { role: held, ..principal.clone() };
+            let more = authorizer.allows(&other, action, resource) && !authorizer.allows(&principal, action, resource);
+            assert!(!more, "{held}, which {who} holds, may {action} {relation:?} MSP: {is_msp}");
         }
     }
 }

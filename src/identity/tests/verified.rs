@@ -60,6 +60,29 @@ async fn roles_of_an_msp_may_leave_the_tenant_out() {
 }
 
 #[tokio::test]
+async fn groups_are_whatever_the_issuer_says_within_bounds() {
+    let issuer = Issuer::ed25519("a");
+    let verifier = verifier(&key_set(&[&issuer]));
+    let with = async |groups: serde_json::Value| {
+        let mut said = claims(Utc::now());
+        said["groups"] = groups;
+        let token = verifier.verify(&issuer.sign(&said)).await?;
+        Ok(token.groups.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(verifier.verify(&issuer.sign(&claims(Utc::now()))).await.unwrap().groups.iter().count(), 0);
+    for groups in [json!([]), json!(null)] {
+        assert_eq!(with(groups).await, Ok(none.clone()));
+    }
+    assert_eq!(with(json!(["b", "a", "b"])).await, Ok(vec!["a".to_owned(), "b".to_owned()]));
+    let many: Vec<_> = (0..257).map(|number| number.to_string()).collect();
+    assert_eq!(with(json!(many[..256])).await.map(|groups| groups.len()), Ok(256));
+    for wrong in [json!("a"), json!([7]), json!([""]), json!(["a\n"]), json!({ "a": 1 }), json!(many)] {
+        assert_eq!(with(wrong.clone()).await, Err(Denied::InvalidToken(TokenFault::Claims)), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn times_are_judged_by_the_services_clock() {
     let issuer = Issuer::ed25519("a");
     let keys = key_set(&[&issuer]);

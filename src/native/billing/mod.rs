@@ -2,14 +2,14 @@
 
 mod filter;
 mod format;
+mod pieces;
+pub mod reconciliation;
 mod shape;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::web::Bytes;
-use futures::stream;
-use tenure_event_log::Position;
-use tenure_projections::billing::{self, BillingFilter, BillingScope};
+use tenure_projections::billing::{BillingPages, BillingScope};
 use tenure_projections::{QueryError, Views};
 
 use super::call::{Call, Operation};
@@ -17,6 +17,7 @@ use super::problem::{Problem, ProblemSchema};
 use crate::identity::Action;
 use filter::Asked;
 use format::Format;
+use pieces::{Pieces, body};
 use shape::BillingEvent;
 
 /// The right to read billing events.
@@ -84,53 +85,33 @@ async fn respond(call: &Call<ReadBilling>, scope: BillingScope, asked: Asked) ->
     let format = Format::wanted(call.request.headers().get(ACCEPT));
     let list = List {
         views: call.app.views.clone(),
-        scope,
-        filter: asked.filter,
-        after: asked.after,
+        pages: BillingPages::new(scope, asked.filter, asked.after),
         remaining: asked.limit,
         format,
         begun: false,
     };
-    // The first page comes before the status: what fails then is a clean error.
     let (first, rest) = list.next().await?;
-    let body = stream::unfold((Some(first), rest), |(ready, rest)| async move {
-        match (ready, rest) {
-            (Some(bytes), rest) => Some((Ok(bytes), (None, rest))),
-            (None, Some(list)) => match list.next().await {
-                Ok((bytes, rest)) => Some((Ok(bytes), (None, rest))),
-                // The answer has begun: breaking it off is the only way to say that it is not whole.
-                Err(error) => Some((Err(std::io::Error::other(error)), (None, None))),
-            },
-            (None, None) => None,
-        }
-    });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, format.media_type()))
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((VARY, "Accept"))
-        .streaming(body))
+        .streaming(body(first, rest)))
 }
 
 /// A list that is being written, page by page.
 struct List {
     views: Views,
-    scope: BillingScope,
-    filter: BillingFilter,
-    after: Position,
+    pages: BillingPages,
     remaining: Option<u32>,
     format: Format,
     begun: bool,
 }
 
-impl List {
-    /// The next piece of the answer, and what comes after it.
+impl Pieces for List {
     async fn next(mut self) -> Result<(Bytes, Option<Self>), QueryError> {
         let limit = self.remaining.unwrap_or(u32::MAX).min(ROWS_PER_PAGE);
-        let page = billing::page(&self.views, self.scope, &self.filter, self.after, limit).await?;
+        let page = self.pages.next(&self.views, limit).await?;
         let read = u32::try_from(page.len()).unwrap_or(u32::MAX);
-        if let Some(last) = page.last() {
-            self.after = last.position;
-        }
         if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_sub(read);
         }

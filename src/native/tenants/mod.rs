@@ -2,7 +2,7 @@
 
 pub mod deprovision;
 pub mod detail;
-mod fields;
+pub(in crate::native) mod fields;
 pub mod list;
 pub mod provision;
 pub mod reinstate;
@@ -111,7 +111,10 @@ pub(in crate::native) fn utc<S: Serializer>(time: &DateTime<Utc>, serializer: S)
 }
 
 #[expect(clippy::ref_option, reason = "serde's signature")]
-fn utc_option<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::native) fn utc_option<S: Serializer>(
+    time: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => utc(time, serializer),
         None => serializer.serialize_none(),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::tenant::{self, Stage, Tenant};
-use tenure_aggregates::{Administrator, ClaimChange, ClaimKey, Decider, LimitChange, TenantId, decode};
+use tenure_aggregates::{AccessToken, Administrator, ClaimChange, ClaimKey, Decider, LimitChange, TenantId, decode};
 use tenure_event_log::{EventLog, Position, RecordedEvent};
 
 const PAGE: usize = 1_000;
@@ -56,6 +57,8 @@ pub struct Facts {
 struct Streams {
     tenants: HashMap<String, (Tenant, u64)>,
     administrators: HashMap<String, (Administrator, u64, TenantId)>,
+    access_tokens: HashMap<String, (AccessToken, u64)>,
+    access_token_uses: HashMap<String, (LastUse, u64)>,
     recorded_at: DateTime<Utc>,
 }
 
@@ -116,6 +119,18 @@ fn take(log: &EventLog, facts: &mut Facts, streams: &mut Streams, event: Recorde
                 streams.administrators.remove(&id).map(|(state, sequence, _)| (state, sequence)).unwrap_or_default();
             if let Some(state) = evolve(log, facts, state, sequence, event) {
                 streams.administrators.insert(id, (state, sequence + 1, tenant));
+            }
+        }
+        AccessToken::TYPE => {
+            let (state, sequence) = streams.access_tokens.remove(&id).unwrap_or_default();
+            if let Some(state) = evolve(log, facts, state, sequence, event) {
+                streams.access_tokens.insert(id, (state, sequence + 1));
+            }
+        }
+        LastUse::TYPE => {
+            let (state, sequence) = streams.access_token_uses.remove(&id).unwrap_or_default();
+            if let Some(state) = evolve(log, facts, state, sequence, event) {
+                streams.access_token_uses.insert(id, (state, sequence + 1));
             }
         }
         other => facts.faults.push(format!("nobody knows the stream {other}/{id}")),

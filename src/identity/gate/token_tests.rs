@@ -1,0 +1,134 @@
+//! Which access tokens the gate holds to be alive, on a real log.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::json;
+use tenure_aggregates::access_token::{Event, LastUse, last_use};
+use tenure_aggregates::values::{Groups, TokenHash};
+use tenure_aggregates::{AccessTokenId, Role, TenantId, TenantKind};
+use tenure_event_log::{Position, StreamId};
+use uuid::Uuid;
+
+use super::{Gate, GateStart};
+use crate::identity::NewSecret;
+use crate::identity::denied::{Denied, TokenFault};
+use crate::identity::tests::cell::{Cell, new_event, within};
+
+const SOON: Duration = Duration::from_secs(5);
+const NOT_LIVE: Denied = Denied::InvalidToken(TokenFault::NotLive);
+
+struct Token {
+    id: AccessTokenId,
+    tenant: TenantId,
+    hash: TokenHash,
+}
+
+impl Token {
+    async fn make(cell: &Cell, tenant: TenantId) -> (Self, Position) {
+        let id = AccessTokenId::from_uuid(Uuid::now_v7());
+        let token = Self { id, tenant, hash: NewSecret::generate().hash() };
+        let (at, name) = (Utc::now(), "t".parse().unwrap());
+        let created = Event::Created {
+            tenant_id: tenant,
+            kind: TenantKind::Msp,
+            name,
+            role: Role::ReadOnly,
+            groups: Groups::parse(&["ops"]).unwrap(),
+            hash: token.hash,
+            created_by: "anna".parse().unwrap(),
+            expires_at: at + TimeDelta::days(1),
+            at,
+        };
+        let position = token.append(cell, created.name(), serde_json::to_value(&created).unwrap()).await;
+        (token, position)
+    }
+
+    async fn append(&self, cell: &Cell, name: &'static str, payload: serde_json::Value) -> Position {
+        let stream = StreamId::new("access_token", self.id.to_string());
+        cell.append_to(stream, self.tenant, new_event(name, payload)).await
+    }
+
+    async fn revoke(&self, cell: &Cell) -> Position {
+        let revoked = Event::Revoked { at: Utc::now() };
+        self.append(cell, revoked.name(), serde_json::to_value(&revoked).unwrap()).await
+    }
+
+    async fn used(&self, cell: &Cell) -> Position {
+        let used = last_use::Event::Used { at: Utc::now() };
+        let stream = StreamId::new("access_token_use", self.id.to_string());
+        cell.append_to(stream, self.tenant, new_event(used.name(), serde_json::to_value(&used).unwrap())).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_known_from_its_making_to_its_end() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let (token, made) = Token::make(&cell, msp).await;
+    assert!(gate.wait_for(made, SOON).await);
+    let known = gate.access_token(&token.hash).unwrap();
+    assert_eq!((known.id, known.tenant, known.role), (token.id, msp, Role::ReadOnly));
+    assert_eq!(known.groups.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ops"]);
+    assert_eq!((known.uses.state, known.uses.sequence), (LastUse::Never, 0));
+
+    assert!(gate.wait_for(token.used(&cell).await, SOON).await);
+    let uses = gate.uses_of(token.id).unwrap();
+    assert!(uses.state.at().is_some() && uses.sequence == 1);
+    assert!(gate.wait_for(token.revoke(&cell).await, SOON).await);
+    assert_eq!((gate.access_token(&token.hash), gate.uses_of(token.id)), (Err(NOT_LIVE), None));
+    // A use that was under way brings nobody back.
+    assert!(gate.wait_for(token.used(&cell).await, SOON).await);
+    assert_eq!(gate.access_token(&token.hash), Err(NOT_LIVE));
+    assert_eq!(gate.access_token(&NewSecret::generate().hash()), Err(NOT_LIVE));
+}
+
+#[tokio::test]
+async fn what_the_views_know_is_taken_over_and_what_they_know_twice_counts_once() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let before = cell.log.head().await.unwrap();
+    let ((kept, _), (revoked, _)) = (Token::make(&cell, msp).await, Token::make(&cell, msp).await);
+    kept.used(&cell).await;
+    revoked.revoke(&cell).await;
+    let whole = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let known = whole.access_token(&kept.hash).unwrap();
+
+    // Another view was behind, so that the log is read once more from there.
+    for position in [before, cell.log.head().await.unwrap()] {
+        let start = GateStart { position, tokens: vec![known.clone()], ..GateStart::default() };
+        let gate = Gate::start(cell.log.clone(), start).await.unwrap();
+        assert_eq!(gate.access_token(&kept.hash).as_ref(), Ok(&known));
+        assert_eq!(gate.access_token(&revoked.hash), Err(NOT_LIVE));
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_of_a_token_is_not_guessed_at() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let ((token, _), (other, _)) = (Token::make(&cell, msp).await, Token::make(&cell, msp).await);
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let narrowed = token.append(&cell, "access_token.narrowed", json!({ "access_token.narrowed": {} })).await;
+    assert!(gate.wait_for(narrowed, SOON).await);
+    assert_eq!(gate.access_token(&token.hash), Err(Denied::GateStale));
+    assert!(gate.access_token(&other.hash).is_ok());
+}
+
+#[tokio::test]
+async fn a_gate_that_can_not_read_trusts_no_token_whosever_it_is() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let (token, _) = Token::make(&cell, msp).await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    assert!(gate.access_token(&token.hash).is_ok());
+    gate.look_again().await;
+    cell.log.shutdown().await;
+    let is_stale = || gate.access_token(&token.hash) == Err(Denied::GateStale);
+    assert!(within(Duration::from_millis(1_500), is_stale).await);
+    assert_eq!(gate.check(msp), Ok(TenantKind::Msp), "somebody whose token is signed goes on");
+    let began = std::time::Instant::now();
+    gate.look_again().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "it is not waited for longer than it counts as fresh");
+}

@@ -1,0 +1,127 @@
+//! What events mean to the gate about personal access tokens: which are alive, what each stands for, and when it was last
+//! used. Of a revoked one nothing is kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tenure_aggregates::access_token::{Event, LastUse};
+use tenure_aggregates::values::{Groups, TokenHash};
+use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, TenantId, decode};
+use tenure_event_log::RecordedEvent;
+
+use super::standing::Unreadable;
+
+/// A token that was made and not revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// The token.
+    pub id: AccessTokenId,
+    /// SHA-256 of it.
+    pub hash: TokenHash,
+    /// The tenant that it acts in.
+    pub tenant: TenantId,
+    /// What its bearer is there.
+    pub role: Role,
+    /// The groups that its bearer is in.
+    pub groups: Arc<Groups>,
+    /// Valid before then.
+    pub expires_at: DateTime<Utc>,
+    /// Its uses, as far as they were written down.
+    pub uses: Folded<LastUse>,
+}
+
+/// All tokens that are alive, expired ones included.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    known: HashMap<AccessTokenId, Entry>,
+    by_hash: HashMap<TokenHash, AccessTokenId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    token: KnownToken,
+    /// Something happened to it that this release can't read.
+    is_undecidable: bool,
+}
+
+impl Tokens {
+    pub fn new(tokens: Vec<KnownToken>) -> Self {
+        let mut all = Self::default();
+        for token in tokens {
+            all.insert(token);
+        }
+        all
+    }
+
+    /// The token with this hash, and whether nobody can tell if it is still alive.
+    pub fn with_hash(&self, hash: &TokenHash) -> Option<(&KnownToken, bool)> {
+        let entry = self.known.get(self.by_hash.get(hash)?)?;
+        Some((&entry.token, entry.is_undecidable))
+    }
+
+    pub fn get(&self, id: AccessTokenId) -> Option<&KnownToken> {
+        self.known.get(&id).map(|entry| &entry.token)
+    }
+
+    /// Whether the event is about a token.
+    pub fn concerns(event: &RecordedEvent) -> bool {
+        matches!(&*event.stream.aggregate_type, AccessToken::TYPE | LastUse::TYPE)
+    }
+
+    /// Takes over what an event says; `Some` if this release can't read what happened to the token.
+    pub fn apply(&mut self, event: &RecordedEvent) -> Option<Unreadable> {
+        let id = event.stream.aggregate_id.parse().ok()?;
+        match &*event.stream.aggregate_type {
+            AccessToken::TYPE => self.changed(id, event),
+            LastUse::TYPE => {
+                self.used(id, event);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn changed(&mut self, id: AccessTokenId, event: &RecordedEvent) -> Option<Unreadable> {
+        match decode::<AccessToken>(&event.event_type, &event.event_version, &event.payload) {
+            Ok(Event::Created { tenant_id, role, groups, hash, expires_at, .. }) => {
+                // Read again, it must not forget what the views knew of its uses.
+                let uses = self.get(id).map_or_else(Folded::default, |known| known.uses.clone());
+                let groups = Arc::new(groups);
+                self.insert(KnownToken { id, hash, tenant: tenant_id, role, groups, expires_at, uses });
+                None
+            }
+            Ok(Event::Revoked { .. }) => {
+                if let Some(entry) = self.known.remove(&id) {
+                    self.by_hash.remove(&entry.token.hash);
+                }
+                None
+            }
+            Err(cause) => {
+                if let Some(entry) = self.known.get_mut(&id) {
+                    entry.is_undecidable = true;
+                }
+                Some(Unreadable::new(event, cause))
+            }
+        }
+    }
+
+    /// An unreadable use is a use all the same: only its time is not known.
+    fn used(&mut self, id: AccessTokenId, event: &RecordedEvent) {
+        let Some(Entry { token: KnownToken { uses, .. }, .. }) = self.known.get_mut(&id) else { return };
+        if event.sequence <= uses.sequence {
+            return;
+        }
+        if let Ok(used) = decode::<LastUse>(&event.event_type, &event.event_version, &event.payload)
+            && let Ok(state) = uses.state.evolve(&used)
+        {
+            uses.state = state;
+        }
+        uses.sequence = event.sequence;
+    }
+
+    fn insert(&mut self, token: KnownToken) {
+        self.by_hash.insert(token.hash, token.id);
+        self.known.insert(token.id, Entry { token, is_undecidable: false });
+    }
+}
