@@ -42,6 +42,7 @@ fn the_sections_that_people_are_sent_to_are_there() {
 fn every_reason_to_stop_the_export_has_its_line() {
     let doubts = [
         (Doubt::ProgressLost { copy: 7 }, "the progress topic has no record, but position"),
+        (Doubt::ProgressUnreadable { offset: 7 }, "is not a progress record"),
         (Doubt::ProgressUnknown, "the billing topic has records, but no progress is recorded"),
         (Doubt::ProgressBehind { progress: 6, copy: 7 }, "the progress topic says position"),
         (Doubt::TopicAbsent, "the billing topic is gone"),
