@@ -26,6 +26,7 @@ mod personal_data;
 mod poison;
 mod readiness;
 mod reconciliation;
+mod replay;
 mod runbook;
 mod scheduler;
 mod seed;

@@ -7,6 +7,7 @@ pub mod comparison;
 pub mod contract;
 pub mod document;
 mod page;
+mod range;
 mod reconciliation;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
 pub use document::DocumentError;
 pub use page::{BillingFilter, BillingPages, BillingScope, page};
+pub use range::BillingRange;
 pub use reconciliation::{MonthTotal, Reconciliation, fingerprint, msps};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};

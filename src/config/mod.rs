@@ -27,6 +27,7 @@ use tenure_projections::export::ExportSettings;
 pub use duration::parse as parse_duration;
 pub use effective::EffectiveSetting;
 pub use error::{ConfigError, Origin};
+pub use kafka::topic as kafka_topic;
 pub use layers::DEFAULT_FILE;
 pub use msp::MspConfig;
 
