@@ -220,6 +220,7 @@ impl Comparison {
     }
 
     /// The positions whose events [`Comparison::records`] needs for these records.
+    #[must_use]
     pub fn look_up(&self, records: &[TopicRecord]) -> Vec<u64> {
         let mut positions: Vec<u64> = records.iter().filter_map(|record| record.position).collect();
         positions.retain(|position| *position <= self.extent.upto.get());

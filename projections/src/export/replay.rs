@@ -159,8 +159,8 @@ pub async fn replay(
             Ok::<_, DocumentError>(writer.send(records))
         });
         // The next page is read while the brokers take this one.
-        let (sent, following) = tokio::join!(send, next(views, selection, last));
-        progress(sent??.map_err(broken)?);
+        let (done, following) = tokio::join!(send, next(views, selection, last));
+        progress(done??.map_err(broken)?);
         page = following?;
     }
     let written = tokio::task::spawn_blocking(move || writer.finish()).await?.map_err(broken)?;

@@ -147,7 +147,9 @@ fn a_record_behind_a_later_one_of_its_partition_is_misplaced() {
 #[test]
 fn a_replays_record_belongs_into_topics_of_replays_only() {
     let mut records = exported();
-    records.iter_mut().for_each(|record| record.is_replay = true);
+    for record in &mut records {
+        record.is_replay = true;
+    }
     let live = compare(everything(), &records);
     assert_eq!((live.counts.extra, live.counts.missing), (10, 10));
     assert!(compare(Extent { may_be_replay: true, ..everything() }, &records).is_clean());
