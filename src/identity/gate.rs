@@ -127,10 +127,9 @@ impl Gate {
             return Err(if fresh { Denied::TenantUnknown } else { Denied::GateStale });
         };
         match standing.kind {
-            TenantKind::Msp => usable(standing.stage)?,
             TenantKind::Customer { .. } | TenantKind::Independent if !fresh => return Err(Denied::GateStale),
             TenantKind::Independent if tenants.is_undecidable(tenant) => return Err(Denied::GateStale),
-            TenantKind::Independent => usable(standing.stage)?,
+            TenantKind::Msp | TenantKind::Independent => usable(standing.stage)?,
             TenantKind::Customer { msp } if tenants.is_undecidable(tenant) || tenants.is_undecidable(msp) => {
                 return Err(Denied::GateStale);
             }

@@ -57,12 +57,12 @@ fn role_in(app: &App, principal: &Principal, account: TenantId) -> Option<Role> 
     let kind = identity.gate().resource(account)?.kind;
     let may =
         |action| identity.permits(principal, action, principal.tenant) || identity.permits(principal, action, account);
-    match kind {
-        TenantKind::Customer { msp } if msp != principal.tenant => None,
-        TenantKind::Msp | TenantKind::Independent => None,
-        TenantKind::Customer { .. } if may(Action::UpdateLink) => Some(Role::Admin),
-        TenantKind::Customer { .. } if may(Action::ReadLink) => Some(Role::ReadOnly),
-        TenantKind::Customer { .. } => None,
+    if kind != (TenantKind::Customer { msp: principal.tenant }) {
+        None
+    } else if may(Action::UpdateLink) {
+        Some(Role::Admin)
+    } else {
+        may(Action::ReadLink).then_some(Role::ReadOnly)
     }
 }
 

@@ -107,9 +107,10 @@ impl From<CommandError> for Refusal {
             CommandError::Administrator(error) => error.into(),
             CommandError::Link(error) => error.into(),
             CommandError::Subscription(error) => error.into(),
-            CommandError::DomainHeld => Self::conflict(error),
+            CommandError::DomainHeld | CommandError::TokenShownOnce { .. } | CommandError::InFlight => {
+                Self::conflict(error)
+            }
             CommandError::AccessToken(error) => error.into(),
-            CommandError::TokenShownOnce { .. } => Self::conflict(error),
             CommandError::ClaimTaken { scope } => Self::conflict(match scope.as_str() {
                 link::MSP_DOMAIN_CLAIM => "there is a tenant with this domain already",
                 link::INVITATION_CLAIM => "the account has an open invitation from somebody else",
@@ -120,7 +121,6 @@ impl From<CommandError> for Refusal {
             CommandError::MspNotActive => Self::new(StatusCode::FORBIDDEN, "the MSP account is not active"),
             CommandError::PreconditionFailed { .. } => Self::wrong_state(error),
             CommandError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error),
-            CommandError::InFlight => Self::conflict(error),
             CommandError::Busy => Self::unavailable("the tenant is being changed by others"),
             CommandError::Overloaded => Self::unavailable("too many commands wait"),
             CommandError::OutcomeUnknown => Self::unavailable("it is not known yet whether it was carried out"),

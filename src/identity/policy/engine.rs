@@ -66,7 +66,7 @@ impl Engine {
     pub fn decide(&self, principal: &Principal, action: Action, resource: Resource) -> bool {
         let role = uid(&self.role, principal.role.as_str());
         let own = Resource { tenant: principal.tenant, kind: principal.kind };
-        self.answer(role, own, action, resource)
+        self.answer(&role, own, action, resource)
     }
 
     /// Cedar's answer for an MSP's people in an account that it manages, where a group of theirs has this role.
@@ -75,10 +75,10 @@ impl Engine {
         let account = TenantId::from_uuid(uuid::Uuid::max());
         let resource = Resource { tenant: account, kind: TenantKind::Customer { msp } };
         let own = Resource { tenant: msp, kind: TenantKind::Msp };
-        self.answer(uid(&self.group_role, role.as_str()), own, action, resource)
+        self.answer(&uid(&self.group_role, role.as_str()), own, action, resource)
     }
 
-    fn answer(&self, role: EntityUid, own: Resource, action: Action, resource: Resource) -> bool {
+    fn answer(&self, role: &EntityUid, own: Resource, action: Action, resource: Resource) -> bool {
         match self.ask(role.clone(), own, action, resource) {
             Ok(decision) => decision == Decision::Allow,
             Err(error) => {
