@@ -1,10 +1,10 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C and C++ compiler, OpenSSL's and zlib's headers and,
 # for `make test`, PostgreSQL, Java, Maven, kcat and Python; what is missing is installed where there is apt.
 .DEFAULT_GOAL := help
-.PHONY: help native-libraries run release test campaign bench check contract fmt up down clean
+.PHONY: help native-libraries run release test campaign bench bench-export check contract fmt up down clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 native-libraries:
 	@scripts/native-libraries
@@ -24,6 +24,9 @@ campaign: native-libraries ## Kill, cut off, freeze and starve the service, chec
 
 bench: native-libraries ## Measure beside bare PostgreSQL, stock cqrs-es and bare SQLite; writes bench/RESULTS.md (ARGS=--help)
 	@scripts/bench $(ARGS)
+
+bench-export: native-libraries ## Measure the billing export beside a plain producer; writes bench/EXPORT.md (ARGS=--help)
+	@scripts/bench-export $(ARGS)
 
 check: native-libraries ## Check format, lints (warnings are errors), dependencies and scripts
 	@scripts/check

@@ -13,21 +13,22 @@ use tenure_aggregates::access_token::LastUse;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
 use tenure_projections::access_tokens::{self, TokenRecord};
 use tenure_projections::export::Export;
-use tenure_projections::{Views, ViewsConfig, tenants};
+use tenure_projections::{Views, ViewsConfig, links, tenants};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::{Config, Mode};
 use crate::dispatch::{Dispatcher, Settings};
+use crate::dns::DomainProofs;
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, KnownToken, Standing};
+use crate::identity::{Gate, GateStart, Identity, KnownToken, LinkStanding, Ownership, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
 use crate::stopping::{Budget, Stopping};
 use crate::telemetry::FLUSHED_WITHIN;
-use crate::{bootstrap, control, health, metrics, native};
+use crate::{bootstrap, control, health, metrics, native, netbird};
 
 /// How long a connection stays open after an answer that came before the end of the request's body.
 const LINGER: Duration = Duration::from_secs(5);
@@ -62,7 +63,8 @@ impl Application {
             release_short_codes: config.release_short_codes,
             wait_for_views: config.view_wait,
         };
-        let dispatcher = Dispatcher::new(log.clone(), views.clone(), gate, settings);
+        let proofs = DomainProofs::asking(config.dns_server, config.dns_timeout);
+        let dispatcher = Dispatcher::new(log.clone(), views.clone(), gate, settings, proofs);
         bootstrap::provision_msps(&dispatcher, &config.msps).await.context("the MSPs can't be provisioned")?;
         let scheduler = Scheduler::start(dispatcher.clone(), views.clone(), log.clock());
 
@@ -167,15 +169,23 @@ async fn open_log(config: &Config) -> anyhow::Result<EventLog> {
 
 async fn open_gate(log: &EventLog, views: &Views) -> anyhow::Result<Gate> {
     let stages = tenants::stages(views).await.context("the gate can't read the views")?;
-    let tenants = stages
-        .tenants
-        .into_iter()
-        .map(|tenant| (tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }))
-        .collect();
+    let grants = links::grants(views).await.context("the gate can't read the views")?;
     let live = access_tokens::live(views).await.context("the gate can't read the views")?;
-    let tokens = live.tokens.into_iter().map(known_token).collect();
     // Each view has come as far as it has: what one has passed already is taken over once more.
-    let start = GateStart { position: stages.position.min(live.position), tenants, tokens };
+    let position = stages.position.min(grants.position).min(live.position);
+    let mut start = GateStart { position, ..GateStart::default() };
+    start.tokens.extend(live.tokens.into_iter().map(known_token));
+    for tenant in stages.tenants {
+        start.tenants.push((tenant.tenant_id, Standing { kind: tenant.kind, stage: tenant.status }));
+        let owner = tenant.owner.map(Ownership::Owner).or(tenant.former_owner.map(Ownership::Former));
+        start.owners.extend(owner.map(|owner| (tenant.tenant_id, owner)));
+    }
+    start.links.extend(grants.links.into_iter().map(|link| LinkStanding {
+        msp: link.msp,
+        account: link.tenant_id,
+        stage: link.stage,
+        groups: link.groups,
+    }));
     Gate::start(log.clone(), start).await.context("the gate can't read the log")
 }
 
@@ -184,6 +194,7 @@ fn known_token(record: TokenRecord) -> KnownToken {
         id: record.token_id,
         hash: record.hash,
         tenant: record.tenant_id,
+        made_below: record.msp_id,
         role: record.role,
         groups: record.groups.into(),
         expires_at: record.expires_at,
@@ -207,6 +218,7 @@ fn serve(config: &Config, app: &Data<App>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(observe::observe))
             .configure(health::routes)
             .configure(native::routes)
+            .configure(netbird::routes)
             .configure(|routes| {
                 if !metrics_apart {
                     metrics::routes(routes);

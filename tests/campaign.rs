@@ -68,6 +68,15 @@ async fn two_releases_side_by_side() {
     held("rolling-upgrade", 1).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_is_killed_again_and_again() {
+    for scenario in ["export-sqlite", "export-postgres"] {
+        if tenure_test_engines::shared_kafka().is_some() {
+            assert!(held(scenario, 3).await.kills >= 3);
+        }
+    }
+}
+
 /// What the log's file must not say, how to take it back, and words of the fault, of which one has to be found.
 const MEDDLING: [(&str, &str, &str); 5] = [
     ("update quotas set max = max + 1", "update quotas set max = max - 1", "limits are"),

@@ -112,16 +112,16 @@ async fn operators_look_and_rebuild_beside_a_running_service(engine: Engine) {
     assert!(!run(&storage, &["events", "show", "99"]).status.success());
 
     let list = text(&run(&storage, &["projections", "list"]));
-    for name in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+    for name in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
         assert!(list.contains(name), "{list}");
     }
     assert!(text(&run(&storage, &["projections", "rebuild", "tenants"])).contains("rebuilt"));
     assert!(!run(&storage, &["projections", "rebuild", "nonsense"]).status.success());
     assert!(!run(&storage, &["projections", "rebuild"]).status.success(), "what to rebuild has to be said");
     let all = text(&run(&storage, &["projections", "rebuild", "--all"]));
-    assert_eq!(all.lines().filter(|line| line.ends_with("is rebuilt.")).count(), 5, "{all}");
+    assert_eq!(all.lines().filter(|line| line.ends_with("is rebuilt.")).count(), 6, "{all}");
     let listed = text(&run(&storage, &["projections", "list"]));
-    assert_eq!(listed.lines().filter(|line| line.ends_with("live")).count(), 5, "{listed}");
+    assert_eq!(listed.lines().filter(|line| line.ends_with("live")).count(), 6, "{listed}");
     let tenants = client.get(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token);
     assert_eq!(Answer::of(tenants).await.expect(200).as_array().unwrap().len(), 1);
     service.terminate();

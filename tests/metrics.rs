@@ -77,7 +77,7 @@ on_each_engine! {
         for lane in ["foreground", "background"] {
             assert_eq!(samples[&format!("tenure_append_queue_depth{{lane=\"{lane}\"}}")], 0.0);
         }
-        for projection in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+        for projection in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
             let of = |name: &str| samples[&format!("tenure_projection_{name}{{projection=\"{projection}\",state=\"live\"}}")];
             assert_eq!((of("position"), of("lag_events"), of("stopped")), (4.0, 0.0, 0.0), "{projection}");
         }

@@ -29,7 +29,7 @@ on_each_engine! {
         assert_eq!(body["log"], json!({"head": 4}));
         assert_eq!(body["gate"], json!({"fresh": true, "position": 4}));
         let names: Vec<_> = body["projections"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
-        assert_eq!(names, ["tenants", "billing", "deadlines", "usage", "access_tokens"]);
+        assert_eq!(names, ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"]);
         for view in body["projections"].as_array().unwrap() {
             assert_eq!((&view["live"], &view["position"]), (&json!(true), &json!(4)), "{view}");
             assert!(view.get("reason").is_none() && view.get("stopped").is_none(), "{view}");

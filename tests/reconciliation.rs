@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use tenure_test_engines::shared_kafka;
+
 use crate::service::process::tenure;
-use crate::service::{Answer, Engine, Service, ServiceProcess, Storage, for_each_engine};
+use crate::service::{Answer, Engine, Service, ServiceProcess, Storage, eventually, for_each_engine};
 
 const PATH: &str = "/api/v1/msp/billing-events/reconciliation";
 
@@ -95,7 +97,56 @@ async fn the_command_line_sums_up_beside_a_service_and_without(engine: Engine) {
     assert!(!done && errors.contains("--from"), "{errors}");
 }
 
+async fn the_command_line_holds_the_topic_against_the_log(engine: Engine) {
+    let Some(brokers) = shared_kafka() else { return };
+    let storage = Storage::new(engine).await;
+    let name = uuid::Uuid::now_v7().simple().to_string();
+    let (topic, progress) = (format!("billing.{name}"), format!("progress.{name}"));
+    let settings = [
+        ("TENURE_KAFKA_BROKERS", brokers.as_str()),
+        ("TENURE_CELL", &name),
+        ("TENURE_KAFKA_TOPIC", &topic),
+        ("TENURE_KAFKA_PROGRESS_TOPIC", &progress),
+    ];
+    let reconcile = |arguments: &[&str]| {
+        let output = tenure(&storage, &settings).args(["billing", "reconcile"]).args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let service = ServiceProcess::start(&storage, &settings);
+    let client = reqwest::Client::new();
+    for code in ["acme", "contoso"] {
+        let body = json!({ "shortCode": code, "displayName": code, "contactEmail": format!("it@{code}.example") });
+        let made = client.post(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token).json(&body);
+        Answer::of(made).await.expect(201);
+    }
+    let look = || serde_json::from_str::<Value>(&reconcile(&["--topic", "--json"]).1).unwrap_or_default();
+    eventually("both events are exported", || {
+        let found = look();
+        async move { found["events"] == 2 }
+    })
+    .await;
+    let found = look();
+    assert_eq!((&found["records"], &found["findings"], &found["topic"]), (&json!(2), &json!([]), &json!(topic)));
+    let (code, said, errors) = reconcile(&["--topic", &topic, "--from", "2020-01-01"]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(said.starts_with(&format!("{topic}: 2 records, 2 events")), "{said}");
+    let (_, said, _) = reconcile(&["--topic", "--to", "2020-01-01"]);
+    assert!(said.contains("0 records, 0 events"), "{said}");
+    let (code, _, errors) = reconcile(&["--topic", "nowhere"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("there is no topic nowhere"), "{errors}");
+    // The progress topic holds no event.
+    let (code, said, errors) = reconcile(&["--topic", &progress]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(said.contains("missing: event ") && said.contains("2 missing"), "{said}");
+    service.terminate();
+    let output = tenure(&storage, &[]).args(["billing", "reconcile", "--topic"]).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("kafka_brokers"), "which are not configured");
+}
+
 for_each_engine! {
+    the_command_line_holds_the_topic_against_the_log
     a_copy_of_the_events_adds_up_to_the_reconciliation
     the_command_line_sums_up_beside_a_service_and_without
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::service::{Answer, Engine, Service};
+use tenure_projections::export::Doubt;
+
+use crate::service::{Answer, Engine, Service, Storage};
 
 const RUNBOOK: &str = include_str!("../docs/RUNBOOK.md");
 
@@ -16,8 +18,9 @@ fn mentioned() -> BTreeSet<&'static str> {
 
 #[tokio::test]
 async fn every_metric_that_is_mentioned_is_on_the_page() {
-    // The engine that has all of them.
-    let service = Service::start(Engine::Postgres).await;
+    // The engine that has all of them, and an export, though nobody listens there.
+    let export = [("TENURE_KAFKA_BROKERS", "127.0.0.1:1")];
+    let service = Service::start_with(Storage::new(Engine::Postgres).await, &export);
     service.tenant("acme").await;
     let page = Answer::of(service.request("GET", "/metrics")).await.text;
     let mentioned = mentioned();
@@ -30,7 +33,30 @@ async fn every_metric_that_is_mentioned_is_on_the_page() {
 
 #[test]
 fn the_sections_that_people_are_sent_to_are_there() {
-    for section in ["Backup", "Restore", "A projection stands still", "The billing export stands still"] {
+    for section in ["Backup", "Restore", "A projection stands still", "The billing export stopped"] {
         assert!(RUNBOOK.contains(&format!("\n## {section}\n")), "{section}");
+    }
+}
+
+#[test]
+fn every_reason_to_stop_the_export_has_its_line() {
+    let doubts = [
+        (Doubt::ProgressLost { copy: 7 }, "the progress topic has no record, but position"),
+        (Doubt::ProgressUnreadable { offset: 7 }, "is not a progress record"),
+        (Doubt::ProgressUnknown, "the billing topic has records, but no progress is recorded"),
+        (Doubt::ProgressBehind { progress: 6, copy: 7 }, "the progress topic says position"),
+        (Doubt::TopicAbsent, "the billing topic is gone"),
+        (Doubt::TopicEmpty, "the billing topic is empty"),
+        (Doubt::PartitionsChanged { before: 6, now: 12 }, "partitions and had"),
+        (Doubt::OtherTopic { before: "v1".to_owned() }, "the progress is that of another billing topic"),
+        (Doubt::OtherLog, "the progress is that of another log"),
+        (Doubt::PastTheHead { progress: 7, head: 6 }, "was exported, but the log ends at"),
+        (Doubt::OtherEvent { position: 7 }, "the log has another event at position"),
+    ];
+    for (doubt, words) in doubts {
+        assert!(doubt.to_string().contains(words), "{doubt}");
+        let line = RUNBOOK.lines().find(|line| line.starts_with("| ") && line.contains(words));
+        let advice = line.and_then(|line| line.split(" | ").nth(2));
+        assert!(advice.is_some_and(|advice| advice.len() > 8), "{doubt}: {line:?}");
     }
 }

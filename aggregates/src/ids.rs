@@ -66,6 +66,22 @@ id! {
 }
 
 id! {
+    /// What stands between one MSP and one account.
+    LinkId
+}
+
+impl LinkId {
+    /// The link between an MSP and an account: there is never a second one, so the two name it.
+    #[must_use]
+    pub fn between(msp: TenantId, account: TenantId) -> Self {
+        /// Never to be changed: it names streams.
+        const NAMESPACE: Uuid = Uuid::from_u128(0x2b1e_7c90_55a3_4d1b_9a0c_8e6f_3d24_71b5);
+        let pair = [msp.as_uuid().into_bytes(), account.as_uuid().into_bytes()].concat();
+        Self(Uuid::new_v5(&NAMESPACE, &pair))
+    }
+}
+
+id! {
     /// A personal access token.
     AccessTokenId
 }

@@ -10,6 +10,8 @@
 //! An active tenant can be deprovisioned at once. A restored one comes back suspended, so that somebody decides about its
 //! people. `delete` is the scheduler's, from the day after the retention on.
 //!
+//! A tenant has an MSP, is one, or is independent: an active one can leave its MSP, and then join one again.
+//!
 //! Sources: RP-PAM articles 37 and 38. An MSP is a tenant as well and lives by the same rules, except that it can't be
 //! deprovisioned. Who may ask for what is authorization's business: nothing here knows a caller.
 
@@ -17,6 +19,7 @@ mod account;
 mod billing;
 mod claims;
 mod lifecycle;
+mod management;
 mod usage;
 
 use chrono::{DateTime, Utc};
@@ -24,12 +27,12 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Changes, NewAccount, TenantKind};
-pub use claims::{SEAT_LIMIT, SHORT_CODE_CLAIM};
+pub use claims::{DOMAIN_CLAIM, SEAT_LIMIT, SHORT_CODE_CLAIM};
 pub use lifecycle::{Health, RECONNECT_SECONDS, Stage};
 pub use usage::{MonthlyUsage, Usage};
 
-use crate::values::{Reason, ResourceLimit, Retention, ShortCode, UsagePeriod};
-use crate::{ClaimChange, Decider, Impossible, LimitChange};
+use crate::values::{DomainName, Reason, ResourceLimit, Retention, ShortCode, SubjectId, UsagePeriod, UserId};
+use crate::{ClaimChange, Decider, Impossible, LimitChange, Personal, TenantId};
 
 /// A tenant's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,12 @@ pub enum Command {
     ReportUsage { resources: u32, grants: u32, at: DateTime<Utc> },
     /// Bills one month that is over; every month of the tenant's life, once, in order.
     RecordMonthlyUsage { usage: MonthlyUsage, at: DateTime<Utc> },
+    /// Makes a domain the tenant's own. It must be nobody else's in the cell, see [`DOMAIN_CLAIM`].
+    ProveDomain { domain: DomainName, at: DateTime<Utc> },
+    /// Puts an independent tenant under an MSP. `by`: which owner of it agrees.
+    Join { msp: TenantId, by: SubjectId, at: DateTime<Utc> },
+    /// Lets the tenant live on without its MSP, under an owner. `owner_id`: how events name that person.
+    Leave { msp: TenantId, owner: Personal<UserId>, owner_id: SubjectId, at: DateTime<Utc> },
 }
 
 /// What happened to a tenant. `at` is when; the wire names are the business's and frozen.
@@ -126,6 +135,15 @@ pub enum Event {
         usage: MonthlyUsage,
         at: DateTime<Utc>,
     },
+    /// A domain is the tenant's own.
+    #[serde(rename = "tenant.domain.proven")]
+    DomainProven { domain: DomainName, at: DateTime<Utc> },
+    /// An MSP manages it from now on. `former_owner` agreed, and is an administrator like others now.
+    #[serde(rename = "tenant.joined")]
+    Joined { msp: TenantId, former_owner: SubjectId, at: DateTime<Utc> },
+    /// The MSP manages it no more; it is its owner's.
+    #[serde(rename = "tenant.unlinked")]
+    Unlinked { msp: TenantId, owner: Personal<UserId>, owner_id: SubjectId, at: DateTime<Utc> },
 }
 
 /// Why a command was refused.
@@ -180,6 +198,15 @@ pub enum Error {
     /// The tenant did not exist any more.
     #[error("the tenant was deleted at {deleted_at}, before {period}")]
     PeriodAfterDeletion { period: UsagePeriod, deleted_at: DateTime<Utc> },
+    /// A tenant has one domain.
+    #[error("the tenant's domain is {proven}")]
+    OtherDomain { proven: DomainName },
+    /// Only who has no MSP can join one.
+    #[error("the tenant has an MSP, or is one")]
+    NotIndependent,
+    /// Nobody lets go what is not theirs.
+    #[error("the tenant is not managed by MSP {msp}")]
+    NotManagedBy { msp: TenantId },
 }
 
 impl Decider for Tenant {
@@ -201,7 +228,10 @@ impl Decider for Tenant {
                 | Command::Restore { .. }
                 | Command::Delete { .. }
                 | Command::ReportUsage { .. }
-                | Command::RecordMonthlyUsage { .. } => Err(Error::NotProvisioned),
+                | Command::RecordMonthlyUsage { .. }
+                | Command::ProveDomain { .. }
+                | Command::Join { .. }
+                | Command::Leave { .. } => Err(Error::NotProvisioned),
             },
             Self::Active { account, .. } => match command {
                 Command::Provision { .. } => Err(Error::AlreadyProvisioned { stage }),
@@ -214,22 +244,32 @@ impl Decider for Tenant {
                 Command::Restore { .. } | Command::Delete { .. } => Err(Error::NotDeprovisioning { stage }),
                 Command::ReportUsage { resources, grants, at } => Ok(account.report_usage(resources, grants, at)),
                 Command::RecordMonthlyUsage { usage, at } => account.record_month(usage, at),
+                Command::ProveDomain { domain, at } => account.prove_domain(domain, at),
+                Command::Join { msp, by, at } => account.join(msp, by, at),
+                Command::Leave { msp, owner, owner_id, at } => account.leave(msp, owner, owner_id, at),
             },
             Self::Suspended { account, .. } => match command {
                 Command::Provision { .. } => Err(Error::AlreadyProvisioned { stage }),
                 Command::Update { changes, at } => account.update(changes, at),
-                Command::Suspend { .. } | Command::ReportUsage { .. } => Err(Error::NotActive { stage }),
+                Command::Suspend { .. }
+                | Command::ReportUsage { .. }
+                | Command::Join { .. }
+                | Command::Leave { .. } => Err(Error::NotActive { stage }),
                 Command::Reinstate { at } => Ok(vec![Event::Reinstated { at }]),
                 Command::Deprovision { confirm_short_code, reason, retention, at } => {
                     account.deprovision(&confirm_short_code, reason, retention, at)
                 }
                 Command::Restore { .. } | Command::Delete { .. } => Err(Error::NotDeprovisioning { stage }),
                 Command::RecordMonthlyUsage { usage, at } => account.record_month(usage, at),
+                Command::ProveDomain { domain, at } => account.prove_domain(domain, at),
             },
             Self::Deprovisioning { account, retention_ends_at, delete_after, .. } => match command {
                 Command::Provision { .. } => Err(Error::AlreadyProvisioned { stage }),
-                Command::Update { .. } => Err(Error::NotUpdatable { stage }),
-                Command::Suspend { .. } | Command::ReportUsage { .. } => Err(Error::NotActive { stage }),
+                Command::Update { .. } | Command::ProveDomain { .. } => Err(Error::NotUpdatable { stage }),
+                Command::Suspend { .. }
+                | Command::ReportUsage { .. }
+                | Command::Join { .. }
+                | Command::Leave { .. } => Err(Error::NotActive { stage }),
                 Command::Reinstate { .. } => Err(Error::NotSuspended { stage }),
                 Command::Deprovision { .. } => Err(Error::AlreadyDeprovisioned { stage }),
                 Command::Restore { reason, at } => lifecycle::restore(*retention_ends_at, reason, at),
@@ -238,8 +278,11 @@ impl Decider for Tenant {
             },
             Self::Deleted { account, deleted_at } => match command {
                 Command::Provision { .. } => Err(Error::AlreadyProvisioned { stage }),
-                Command::Update { .. } => Err(Error::NotUpdatable { stage }),
-                Command::Suspend { .. } | Command::ReportUsage { .. } => Err(Error::NotActive { stage }),
+                Command::Update { .. } | Command::ProveDomain { .. } => Err(Error::NotUpdatable { stage }),
+                Command::Suspend { .. }
+                | Command::ReportUsage { .. }
+                | Command::Join { .. }
+                | Command::Leave { .. } => Err(Error::NotActive { stage }),
                 Command::Reinstate { .. } => Err(Error::NotSuspended { stage }),
                 Command::Deprovision { .. } => Err(Error::AlreadyDeprovisioned { stage }),
                 Command::Restore { .. } | Command::Delete { .. } => Err(Error::NotDeprovisioning { stage }),
@@ -248,6 +291,7 @@ impl Decider for Tenant {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of stages and events, which reads best whole")]
     fn evolve(self, event: &Event) -> Result<Self, Impossible> {
         let impossible = Impossible { aggregate: Self::TYPE, stage: self.stage().as_str(), event: event.name() };
         match self {
@@ -262,7 +306,10 @@ impl Decider for Tenant {
                 | Event::Restored { .. }
                 | Event::Deleted { .. }
                 | Event::UsageReported { .. }
-                | Event::UsageMonthly { .. } => Err(impossible),
+                | Event::UsageMonthly { .. }
+                | Event::DomainProven { .. }
+                | Event::Joined { .. }
+                | Event::Unlinked { .. } => Err(impossible),
             },
             Self::Active { account, reinstated_at } => match event {
                 Event::Updated { changes, .. } => Ok(Self::Active { account: account.updated(changes), reinstated_at }),
@@ -279,6 +326,13 @@ impl Decider for Tenant {
                 }
                 Event::UsageMonthly { usage, .. } => {
                     Ok(Self::Active { account: account.billed(usage).ok_or(impossible)?, reinstated_at })
+                }
+                Event::DomainProven { domain, .. } => {
+                    Ok(Self::Active { account: account.with_domain(domain), reinstated_at })
+                }
+                Event::Joined { msp, .. } => Ok(Self::Active { account: account.joined(*msp), reinstated_at }),
+                Event::Unlinked { owner_id, .. } => {
+                    Ok(Self::Active { account: account.unlinked(owner_id), reinstated_at })
                 }
                 Event::Provisioned { .. }
                 | Event::Reinstated { .. }
@@ -300,11 +354,16 @@ impl Decider for Tenant {
                 Event::UsageMonthly { usage, .. } => {
                     Ok(Self::Suspended { account: account.billed(usage).ok_or(impossible)?, since, reason })
                 }
+                Event::DomainProven { domain, .. } => {
+                    Ok(Self::Suspended { account: account.with_domain(domain), since, reason })
+                }
                 Event::Provisioned { .. }
                 | Event::Suspended { .. }
                 | Event::Restored { .. }
                 | Event::Deleted { .. }
-                | Event::UsageReported { .. } => Err(impossible),
+                | Event::UsageReported { .. }
+                | Event::Joined { .. }
+                | Event::Unlinked { .. } => Err(impossible),
             },
             Self::Deprovisioning { account, since, reason, retention_ends_at, delete_after } => match event {
                 Event::Restored { reason, at } => {
@@ -320,7 +379,10 @@ impl Decider for Tenant {
                 | Event::Suspended { .. }
                 | Event::Reinstated { .. }
                 | Event::Deprovisioned { .. }
-                | Event::UsageReported { .. } => Err(impossible),
+                | Event::UsageReported { .. }
+                | Event::DomainProven { .. }
+                | Event::Joined { .. }
+                | Event::Unlinked { .. } => Err(impossible),
             },
             Self::Deleted { account, deleted_at } => match event {
                 Event::UsageMonthly { usage, .. } => {
@@ -333,13 +395,16 @@ impl Decider for Tenant {
                 | Event::Deprovisioned { .. }
                 | Event::Restored { .. }
                 | Event::Deleted { .. }
-                | Event::UsageReported { .. } => Err(impossible),
+                | Event::UsageReported { .. }
+                | Event::DomainProven { .. }
+                | Event::Joined { .. }
+                | Event::Unlinked { .. } => Err(impossible),
             },
         }
     }
 
     fn claims(&self, event: &Event) -> Vec<ClaimChange> {
-        event.claims()
+        event.claims(self.account())
     }
 
     fn limits(&self, event: &Event) -> Vec<LimitChange> {
@@ -361,6 +426,9 @@ impl Event {
             Self::Deleted { .. } => "tenant.deleted",
             Self::UsageReported { .. } => "tenant.usage.reported",
             Self::UsageMonthly { .. } => "tenant.usage.monthly",
+            Self::DomainProven { .. } => "tenant.domain.proven",
+            Self::Joined { .. } => "tenant.joined",
+            Self::Unlinked { .. } => "tenant.unlinked",
         }
     }
 
@@ -376,7 +444,10 @@ impl Event {
             | Self::Restored { at, .. }
             | Self::Deleted { at, .. }
             | Self::UsageReported { at, .. }
-            | Self::UsageMonthly { at, .. } => *at,
+            | Self::UsageMonthly { at, .. }
+            | Self::DomainProven { at, .. }
+            | Self::Joined { at, .. }
+            | Self::Unlinked { at, .. } => *at,
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Lengths count characters (Unicode scalar values), not bytes. Stored events are read through the same parsers: a rule
 //! that becomes stricter needs an upcaster for the values that history already holds.
 
+mod domain;
 mod email;
 mod group;
+mod identifier;
 mod limit;
 mod module;
 mod period;
@@ -13,8 +15,10 @@ mod short_code;
 mod text;
 mod token;
 
+pub use domain::{DomainError, DomainName};
 pub use email::{EmailAddress, EmailError};
 pub use group::{GroupError, GroupId, Groups};
+pub use identifier::{DnsChallenge, IdentifierError, PriceId, SubjectId, UserId};
 pub use limit::{LimitError, ResourceLimit, SeatLimit};
 pub use module::{ModuleError, ModuleName, Modules};
 pub use period::{PeriodError, UsagePeriod};

@@ -3,9 +3,12 @@
 
 use serde_json::Value;
 use tenure_aggregates::access_token::{self, LastUse, last_use};
-use tenure_aggregates::{AccessToken, Administrator, Decider, Personal, Tenant, administrator, decode, tenant};
+use tenure_aggregates::{
+    AccessToken, Administrator, Decider, Link, Personal, Subscription, Tenant, administrator, decode, link,
+    subscription, tenant,
+};
 
-use crate::given;
+use crate::{given, subscription as subscriptions};
 
 /// What the log stores in place of personal values. The bytes differ from append to append.
 fn sealed(opened: Value) -> Value {
@@ -47,6 +50,9 @@ fn the_stored_form_of_a_tenants_events() {
             (tenant::Event::Updated { .. }, tenant::Event::Updated { changes, .. }) => {
                 assert_eq!(changes.contact_email, Some(Personal::Sealed));
             }
+            (tenant::Event::Unlinked { .. }, tenant::Event::Unlinked { owner, .. }) => {
+                assert_eq!(owner, Personal::Sealed);
+            }
             (_, sealed) => assert_eq!(sealed, event, "nothing personal in it"),
         }
     }
@@ -61,6 +67,16 @@ fn the_stored_form_of_an_administrators_events() {
             }
             (_, sealed) => assert_eq!(sealed, event, "nothing personal in it"),
         }
+    }
+}
+
+#[test]
+fn the_stored_form_of_a_links_and_a_subscriptions_events() {
+    for event in given::link::every_event() {
+        assert_eq!(assert_frozen::<Link>(event.name(), &event), event, "nothing personal in it");
+    }
+    for event in subscriptions::every_event() {
+        assert_eq!(assert_frozen::<Subscription>(event.name(), &event), event, "nothing personal in it");
     }
 }
 
@@ -94,8 +110,11 @@ fn every_event_has_a_snapshot() {
         tenant::Event::Deleted { .. } => 6,
         tenant::Event::UsageReported { .. } => 7,
         tenant::Event::UsageMonthly { .. } => 8,
+        tenant::Event::DomainProven { .. } => 9,
+        tenant::Event::Joined { .. } => 10,
+        tenant::Event::Unlinked { .. } => 11,
     };
-    assert_eq!(given::tenant::every_event().each_ref().map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(given::tenant::every_event().each_ref().map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 
     let place = |event: &administrator::Event| match event {
         administrator::Event::Invited { .. } => 0,
@@ -104,6 +123,24 @@ fn every_event_has_a_snapshot() {
     };
     assert_eq!(given::administrator::removed_after_accepting().each_ref().map(place), [0, 1, 2]);
 
+    let place = |event: &link::Event| match event {
+        link::Event::Created { .. } => 0,
+        link::Event::Updated { .. } => 1,
+        link::Event::Verified { .. } => 2,
+        link::Event::Invited { .. } => 3,
+        link::Event::Accepted { .. } => 4,
+        link::Event::Declined { .. } => 5,
+        link::Event::Unlinked { .. } => 6,
+        link::Event::Withdrawn { .. } => 7,
+        link::Event::Closed { .. } => 8,
+    };
+    assert_eq!(given::link::every_event().each_ref().map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+
+    let place = |event: &subscription::Event| match event {
+        subscription::Event::Changed { .. } => 0,
+        subscription::Event::Cancelled { .. } => 1,
+    };
+    assert_eq!(subscriptions::every_event().each_ref().map(place), [0, 1]);
     let place = |event: &access_token::Event| match event {
         access_token::Event::Created { .. } => 0,
         access_token::Event::Revoked { .. } => 1,
@@ -115,7 +152,7 @@ fn every_event_has_a_snapshot() {
 #[test]
 fn an_event_in_a_log_line_gives_nobody_away() {
     let lines = format!("{:?}{:?}", given::tenant::every_event(), given::administrator::removed_after_accepting());
-    for personal in ["it@acme", "Ada", "Lovelace"] {
+    for personal in ["it@acme", "ada@acme", "Ada", "Lovelace"] {
         assert!(!lines.contains(personal), "{personal}");
     }
 }

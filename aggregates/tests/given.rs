@@ -11,6 +11,7 @@ use tenure_aggregates::{Decider, TenantId};
 
 pub mod access_token;
 pub mod administrator;
+pub mod link;
 pub mod tenant;
 
 pub fn value<T: FromStr<Err: Debug>>(text: &str) -> T {

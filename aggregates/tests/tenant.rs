@@ -3,6 +3,7 @@
 mod account;
 mod claims;
 mod lifecycle;
+mod management;
 pub(crate) mod possible;
 mod stages;
 mod usage;

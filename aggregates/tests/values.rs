@@ -1,7 +1,9 @@
 //! What each value accepts, keeps and refuses.
 
+mod domain;
 mod email;
 mod group;
+mod identifier;
 mod limit;
 mod module;
 mod period;

@@ -33,6 +33,20 @@ pub struct Ask {
     pub respond_async: bool,
 }
 
+impl Ask {
+    /// A read of what needs no token.
+    pub fn plain(path: &str) -> Self {
+        Self {
+            method: "GET",
+            path: path.to_owned(),
+            token: "none".into(),
+            body: String::new(),
+            key: None,
+            respond_async: false,
+        }
+    }
+}
+
 /// An answer, read whole.
 pub struct Answer {
     /// HTTP status.

@@ -4,6 +4,7 @@
 //! prints. Every acknowledged command is looked for in the log and in the views afterwards.
 
 mod cpu;
+mod export;
 mod http;
 mod link;
 mod load;
@@ -20,7 +21,7 @@ mod work;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use results::Results;
 
@@ -30,6 +31,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Measures Tenure beside bare PostgreSQL, stock cqrs-es and bare SQLite. `DATABASE_URL` names a local PostgreSQL.
 #[derive(Parser)]
 struct Options {
+    /// Something else than the suite.
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// The program to measure, built with --release.
     #[arg(long, default_value = "target/release/tenure")]
     tenure: PathBuf,
@@ -53,6 +57,12 @@ struct Options {
     out: PathBuf,
 }
 
+#[derive(Subcommand)]
+enum Instead {
+    /// Measures the billing export beside a plain idempotent producer. `KAFKA_BROKERS` names a local broker.
+    Export(export::Options),
+}
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let mut results = Results::new(&options.only);
@@ -63,6 +73,9 @@ fn main() -> anyhow::Result<()> {
         snapshot: Duration::from_secs(options.snapshot_seconds),
         tenants: options.tenants,
     };
+    if let Some(Instead::Export(options)) = &options.instead {
+        return export::run(options, &suite);
+    }
     suite.run(&mut results)?;
     let report = report::markdown(&results, &suite);
     println!("\n{report}");

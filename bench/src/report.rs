@@ -159,7 +159,8 @@ pub fn markdown(results: &Results, suite: &Suite) -> String {
     page
 }
 
-fn commit() -> String {
+/// The commit in the working directory, and whether there are changes beside it.
+pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -169,7 +170,8 @@ fn commit() -> String {
     if changed { format!("{commit} with changes") } else { commit }
 }
 
-fn machine() -> String {
+/// What it was measured on.
+pub fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1).map(str::to_owned));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

@@ -50,12 +50,25 @@ impl Service {
         if let Engine::Postgres(url) = engine {
             variables.push(("TENURE_DATABASE_URL".to_owned(), url.clone()));
         }
-        let began = Instant::now();
-        let mut child = tenure(program, &variables).arg("serve").stdout(Stdio::piped()).spawn()?;
-        let address = listening(&mut child, "Tenure is listening on http://")?;
+        let (child, address, started_in) = serve(program, &variables)?;
         let config = Config::read(None, variables.clone())?;
-        let (program, started_in) = (program.to_owned(), began.elapsed());
-        Ok(Self { address, config, started_in, child, program, variables, directory })
+        Ok(Self { address, config, started_in, child, program: program.to_owned(), variables, directory })
+    }
+
+    /// Ends the process; its files stay.
+    pub fn stop(&mut self) {
+        end(&mut self.child);
+    }
+
+    /// Starts it again on the same data, with these settings besides.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_again(&mut self, settings: &[(&str, String)]) -> anyhow::Result<()> {
+        self.stop();
+        self.variables.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        (self.child, self.address, self.started_in) = serve(&self.program, &self.variables)?;
+        Ok(())
     }
 
     /// The process.
@@ -143,6 +156,14 @@ impl Drop for Stock {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+/// Starts the program; where it listens, and how long it took until then.
+fn serve(program: &Path, variables: &[(String, String)]) -> anyhow::Result<(Child, SocketAddr, Duration)> {
+    let began = Instant::now();
+    let mut child = tenure(program, variables).arg("serve").stdout(Stdio::piped()).spawn()?;
+    let address = listening(&mut child, "Tenure is listening on http://")?;
+    Ok((child, address, began.elapsed()))
 }
 
 fn tenure(program: &Path, variables: &[(String, String)]) -> Command {

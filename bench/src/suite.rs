@@ -317,7 +317,8 @@ impl Bench {
     }
 }
 
-fn engine(label: &str) -> anyhow::Result<(Option<TestDatabase>, Engine)> {
+/// A new database, or none for the embedded engine.
+pub fn engine(label: &str) -> anyhow::Result<(Option<TestDatabase>, Engine)> {
     if label == "sqlite" {
         return Ok((None, Engine::Sqlite));
     }
@@ -331,7 +332,7 @@ fn database() -> anyhow::Result<TestDatabase> {
 }
 
 /// The server's first process, which is the parent of the one that serves a connection.
-fn postmaster(url: &str) -> anyhow::Result<u32> {
+pub fn postmaster(url: &str) -> anyhow::Result<u32> {
     let options: PgConnectOptions = url.parse()?;
     block_on(async {
         let mut connection = options.connect().await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::values::{Groups, PrincipalId, TokenHash, TokenName};
-use tenure_aggregates::{AccessTokenId, Role, TenantId, TenantKind, access_token, administrator, tenant};
+use tenure_aggregates::{AccessTokenId, Role, TenantId, access_token, administrator, tenant};
 use tenure_event_log::Position;
 
 use crate::batch::{Cell, Cells, Table, Write, integer, nullable_integer, text};
@@ -217,13 +217,18 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
             | tenant::Event::UsageReported { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => None,
+        )
+        | Happened::Link(_)
+        | Happened::Subscription(_) => None,
     }
 }
 
@@ -238,10 +243,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
                         .aggregate_id
                         .parse()
                         .map_err(|invalid| Obstacle::poison(&invalid))?,
-                    msp_id: match kind {
-                        TenantKind::Msp => *tenant_id,
-                        TenantKind::Customer { msp } => *msp,
-                    },
+                    msp_id: kind.root(*tenant_id),
                     tenant_id: *tenant_id,
                     name: name.clone(),
                     role: *role,
@@ -270,13 +272,18 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
             | tenant::Event::UsageReported { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
-        ) => return Ok(()),
+        )
+        | Happened::Link(_)
+        | Happened::Subscription(_) => return Ok(()),
     };
     rows.put(record);
     Ok(())

@@ -3,20 +3,23 @@
 //! MSPs themselves are nobody's customers and have none.
 
 mod bounds;
+pub mod comparison;
 pub mod contract;
 pub mod document;
 mod page;
+mod range;
 mod reconciliation;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, tenant};
+use tenure_aggregates::{TenantId, TenantKind, access_token, administrator, subscription, tenant};
 use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
 pub use contract::{BillingType, ENVELOPE, Field, FieldKind, schema_path};
 pub use document::DocumentError;
 pub use page::{BillingFilter, BillingPages, BillingScope, page};
+pub use range::BillingRange;
 pub use reconciliation::{MonthTotal, Reconciliation, fingerprint, msps};
 
 use crate::batch::{Cells, Table, Write, integer, nullable_text, text};
@@ -59,9 +62,20 @@ pub(crate) const TABLES: &[Table] = &[EVENTS, TENANTS];
 pub(crate) const IGNORED: &[&str] = &[
     "tenant.updated",
     "tenant.usage.reported",
+    "tenant.domain.proven",
+    "tenant.subscription.cancelled",
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
     "access_token.created",
     "access_token.revoked",
     "access_token.used",
@@ -128,7 +142,7 @@ impl Row for BillingEvent {
 
 struct Customer {
     tenant_id: TenantId,
-    /// `None` for an MSP.
+    /// `None` for an MSP, and for who left theirs.
     msp: Option<TenantId>,
     short_code: String,
 }
@@ -160,11 +174,21 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageMonthly { .. },
-        ) => Some((&TENANTS, vec![fact.tenant().to_string().into()])),
-        Happened::Tenant(
-            tenant::Event::Provisioned { .. } | tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
+        | Happened::Subscription(subscription::Event::Changed { .. }) => {
+            Some((&TENANTS, vec![fact.tenant().to_string().into()]))
+        }
+        Happened::Tenant(
+            tenant::Event::Provisioned { .. }
+            | tenant::Event::Updated { .. }
+            | tenant::Event::UsageReported { .. }
+            | tenant::Event::DomainProven { .. },
+        )
+        | Happened::Link(_)
+        | Happened::Subscription(subscription::Event::Cancelled { .. })
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
@@ -178,12 +202,14 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
 pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let event = match fact.happened {
         Happened::Tenant(event) => event,
-        // People are billed by the month's counts, tokens not at all.
+        Happened::Subscription(event) => return subscribed(fact, event, rows),
+        // People are billed by the month's counts, links and tokens not at all.
         Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
         )
+        | Happened::Link(_)
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
@@ -191,7 +217,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         tenant::Event::Provisioned { account, at: _ } => {
             let short_code = account.short_code.to_string();
             let msp = match account.kind {
-                TenantKind::Msp => None,
+                TenantKind::Msp | TenantKind::Independent => None,
                 TenantKind::Customer { msp } => Some(msp),
             };
             rows.put(Customer { tenant_id: fact.tenant(), msp, short_code });
@@ -209,11 +235,33 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             "resourceCount": usage.resource_count,
             "grantCount": usage.grant_count,
         }),
+        tenant::Event::Joined { msp, former_owner: _, at: _ } => {
+            let customer = customer(fact, rows)?;
+            let short_code = customer.short_code.clone();
+            rows.put(Customer { msp: Some(*msp), ..customer });
+            json!({ "shortCode": short_code })
+        }
+        tenant::Event::Unlinked { .. } => {
+            // On the bill of the MSP that it leaves.
+            bill(fact, event.occurred_at(), &json!({}), rows)?;
+            let customer = customer(fact, rows)?;
+            rows.put(Customer { msp: None, ..customer });
+            return Ok(());
+        }
         // Limits and reports are billed by the month's counts.
-        tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => return Ok(()),
+        tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } | tenant::Event::DomainProven { .. } => {
+            return Ok(());
+        }
     };
-    let Some(kind) = BillingType::of(fact.happened) else { return Ok(()) };
-    bill(fact, kind, event.occurred_at(), &data, rows)
+    bill(fact, event.occurred_at(), &data, rows)
+}
+
+fn subscribed(fact: &Fact<'_>, event: &subscription::Event, rows: &mut Rows) -> Result<(), Obstacle> {
+    match event {
+        subscription::Event::Changed { price, at } => bill(fact, *at, &json!({ "priceId": price }), rows),
+        // Comes with the end of what it was paid for, which is on the bill.
+        subscription::Event::Cancelled { .. } => Ok(()),
+    }
 }
 
 /// The id of a stream's event as bills know it.
@@ -221,16 +269,15 @@ pub(crate) fn event_id(stream: &StreamId, sequence: u64) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{stream}/{sequence}").as_bytes())
 }
 
-fn bill(
-    fact: &Fact<'_>,
-    kind: BillingType,
-    occurred_at: DateTime<Utc>,
-    data: &Value,
-    rows: &mut Rows,
-) -> Result<(), Obstacle> {
+fn customer(fact: &Fact<'_>, rows: &Rows) -> Result<Customer, Obstacle> {
     let tenant_id = fact.tenant();
-    let customer = rows.get::<Customer>(&[tenant_id.to_string().into()])?;
-    let Customer { tenant_id, msp, short_code } = customer.ok_or_else(|| unknown_tenant(tenant_id))?;
+    rows.get::<Customer>(&[tenant_id.to_string().into()])?.ok_or_else(|| unknown_tenant(tenant_id))
+}
+
+/// Puts the event on the bill of the tenant's MSP, if it is one of those that bills are made from and there is an MSP.
+fn bill(fact: &Fact<'_>, occurred_at: DateTime<Utc>, data: &Value, rows: &mut Rows) -> Result<(), Obstacle> {
+    let Some(kind) = BillingType::of(fact.happened) else { return Ok(()) };
+    let Customer { tenant_id, msp, short_code } = customer(fact, rows)?;
     let Some(msp_id) = msp else { return Ok(()) };
     let recorded = fact.recorded;
     rows.put(BillingEvent {

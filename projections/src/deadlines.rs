@@ -34,9 +34,23 @@ pub(crate) const IGNORED: &[&str] = &[
     "tenant.suspended",
     "tenant.reinstated",
     "tenant.usage.reported",
+    "tenant.domain.proven",
+    "tenant.joined",
+    "tenant.unlinked",
+    "tenant.subscription.changed",
+    "tenant.subscription.cancelled",
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
     "access_token.created",
     "access_token.revoked",
     "access_token.used",
@@ -154,13 +168,18 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Reinstated { .. }
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
-            | tenant::Event::UsageReported { .. },
+            | tenant::Event::UsageReported { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
         )
+        | Happened::Link(_)
+        | Happened::Subscription(_)
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
@@ -172,7 +191,8 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         Happened::Tenant(tenant::Event::Provisioned { account, at }) => match account.kind {
             // An MSP has no bill.
             TenantKind::Msp => {}
-            TenantKind::Customer { msp: _ } => {
+            // Months are written without an MSP, too: each follows the one before it, should there be one again.
+            TenantKind::Customer { msp: _ } | TenantKind::Independent => {
                 rows.put(DeadlineRow::MonthEnd { tenant_id, period: UsagePeriod::containing(*at), last: None });
             }
         },
@@ -197,13 +217,18 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             tenant::Event::Updated { .. }
             | tenant::Event::Suspended { .. }
             | tenant::Event::Reinstated { .. }
-            | tenant::Event::UsageReported { .. },
+            | tenant::Event::UsageReported { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
             | administrator::Event::Removed { .. },
         )
+        | Happened::Link(_)
+        | Happened::Subscription(_)
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => {}
     }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::{self, LastUse, last_use};
-use tenure_aggregates::{AccessToken, Administrator, Decider, Tenant, administrator, decode, tenant};
+use tenure_aggregates::{
+    AccessToken, Administrator, Decider, Link, Subscription, Tenant, administrator, decode, link, subscription, tenant,
+};
 use tenure_event_log::RecordedEvent;
 
 /// What happened, in the words of the aggregate that it happened to.
@@ -10,6 +12,8 @@ use tenure_event_log::RecordedEvent;
 pub(crate) enum Happened {
     Tenant(tenant::Event),
     Administrator(administrator::Event),
+    Link(link::Event),
+    Subscription(subscription::Event),
     AccessToken(access_token::Event),
     AccessTokenUse(last_use::Event),
 }
@@ -20,6 +24,8 @@ impl Happened {
         match self {
             Self::Tenant(event) => event.at(),
             Self::Administrator(event) => event.at(),
+            Self::Link(event) => event.at(),
+            Self::Subscription(event) => event.at(),
             Self::AccessToken(event) => event.at(),
             Self::AccessTokenUse(event) => event.at(),
         }
@@ -65,12 +71,30 @@ const TENANT_EVENTS: &[(&str, u32)] = &[
     ("tenant.deleted", 1),
     ("tenant.usage.reported", 1),
     ("tenant.usage.monthly", 1),
+    ("tenant.domain.proven", 1),
+    ("tenant.joined", 1),
+    ("tenant.unlinked", 1),
 ];
 
 /// The same for administrators.
 const ADMINISTRATOR_EVENTS: &[(&str, u32)] =
     &[("administrator.invited", 1), ("administrator.accepted", 1), ("administrator.removed", 1)];
 
+/// The same for links.
+const LINK_EVENTS: &[(&str, u32)] = &[
+    ("link.created", 1),
+    ("link.updated", 1),
+    ("link.verified", 1),
+    ("link.invited", 1),
+    ("link.accepted", 1),
+    ("link.declined", 1),
+    ("link.unlinked", 1),
+    ("link.withdrawn", 1),
+    ("link.closed", 1),
+];
+
+/// The same for subscriptions.
+const SUBSCRIPTION_EVENTS: &[(&str, u32)] = &[("tenant.subscription.changed", 1), ("tenant.subscription.cancelled", 1)];
 /// The same for access tokens, and for their uses.
 const ACCESS_TOKEN_EVENTS: &[(&str, u32)] = &[("access_token.created", 1), ("access_token.revoked", 1)];
 const ACCESS_TOKEN_USE_EVENTS: &[(&str, u32)] = &[("access_token.used", 1)];
@@ -80,6 +104,8 @@ pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
     match event.stream.aggregate_type.as_ref() {
         Tenant::TYPE => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
         Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
+        Link::TYPE => typed::<Link>(event, LINK_EVENTS).map(Happened::Link),
+        Subscription::TYPE => typed::<Subscription>(event, SUBSCRIPTION_EVENTS).map(Happened::Subscription),
         AccessToken::TYPE => typed::<AccessToken>(event, ACCESS_TOKEN_EVENTS).map(Happened::AccessToken),
         LastUse::TYPE => typed::<LastUse>(event, ACCESS_TOKEN_USE_EVENTS).map(Happened::AccessTokenUse),
         _ => Err(Obstacle::Unknown),

@@ -1,6 +1,7 @@
 //! The tenant directory: one row per tenant, without any personal value, and exact counts per MSP and status.
 //!
-//! MSPs have rows too (the gate asks for their stage), but are nobody's customers: no list and no count holds them.
+//! MSPs and independent tenants have rows too (the gate asks for their stage), but are nobody's customers: no list and no
+//! count holds them.
 
 mod cursor;
 mod list;
@@ -9,7 +10,7 @@ mod stages;
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::tenant::{Changes, NewAccount, Stage};
-use tenure_aggregates::{AdministratorId, TenantId, TenantKind, access_token, administrator, tenant};
+use tenure_aggregates::{AdministratorId, TenantId, TenantKind, access_token, administrator, subscription, tenant};
 
 pub use cursor::{Cursor, CursorError};
 pub use list::{ListFilter, Page, TenantCounts, TenantPage, counts, find, list, totals};
@@ -33,13 +34,23 @@ const COUNTS: Table = Table {
 
 pub(crate) const TABLES: &[Table] = &[TENANTS, COUNTS];
 
-/// Events that change nothing here: none, since each is an activity.
-pub(crate) const IGNORED: &[&str] = &[];
+/// Events that change nothing here. All others do, since each is an activity; but a link's are its MSP's.
+pub(crate) const IGNORED: &[&str] = &[
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
+];
 
 /// Every event but the first reads its tenant's row.
 pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
     match fact.happened {
-        Happened::Tenant(tenant::Event::Provisioned { .. }) => None,
+        Happened::Tenant(tenant::Event::Provisioned { .. }) | Happened::Link(_) => None,
         Happened::Tenant(
             tenant::Event::Updated { .. }
             | tenant::Event::Suspended { .. }
@@ -48,8 +59,12 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
             | tenant::Event::UsageReported { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
+        | Happened::Subscription(subscription::Event::Changed { .. } | subscription::Event::Cancelled { .. })
         | Happened::Administrator(
             administrator::Event::Invited { .. }
             | administrator::Event::Accepted { .. }
@@ -76,6 +91,11 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             Ok(())
         }),
         Happened::Administrator(event) => change(fact, rows, |row, _| administrator_changed(event, fact, row)),
+        // An activity, and nothing else that shows here.
+        Happened::Subscription(subscription::Event::Changed { .. } | subscription::Event::Cancelled { .. }) => {
+            change(fact, rows, |_, _| Ok(()))
+        }
+        Happened::Link(_) => Ok(()),
         // An activity, and nothing else that is shown here.
         Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => change(fact, rows, |_, _| Ok(())),
@@ -103,6 +123,8 @@ fn provisioned(fact: &Fact<'_>, account: &NewAccount, at: DateTime<Utc>) -> Tena
         deleted_at: None,
         last_activity_at: at,
         sequence: fact.recorded.sequence,
+        owner: None,
+        former_owner: None,
     }
 }
 
@@ -158,8 +180,17 @@ fn tenant_changed(event: &tenant::Event, row: &mut DirectoryRow, rows: &mut Rows
             (record.current_users, record.current_resources) = (0, 0);
         }
         tenant::Event::UsageReported { resources, grants: _, at: _ } => row.record.current_resources = *resources,
-        // `apply` makes the row of a tenant provisioned; a bill changes nothing here but the last activity.
-        tenant::Event::Provisioned { .. } | tenant::Event::UsageMonthly { .. } => {}
+        tenant::Event::Joined { msp, former_owner, at: _ } => {
+            belong(row, rows, TenantKind::Customer { msp: *msp });
+            (row.record.owner, row.record.former_owner) = (None, Some(former_owner.to_string()));
+        }
+        tenant::Event::Unlinked { owner_id, msp: _, owner: _, at: _ } => {
+            belong(row, rows, TenantKind::Independent);
+            (row.record.owner, row.record.former_owner) = (Some(owner_id.to_string()), None);
+        }
+        // `apply` makes the row of a tenant provisioned; the others change nothing here but the last activity.
+        tenant::Event::Provisioned { .. } | tenant::Event::UsageMonthly { .. } | tenant::Event::DomainProven { .. } => {
+        }
     }
 }
 
@@ -215,6 +246,13 @@ fn enter(row: &mut DirectoryRow, rows: &mut Rows, status: Stage) {
     (record.suspended_at, record.suspend_reason, record.retention_ends_at) = (None, None, None);
 }
 
+/// Moves the tenant to another place in the tree, and the counts with it.
+fn belong(row: &mut DirectoryRow, rows: &mut Rows, kind: TenantKind) {
+    count(rows, row.record.kind, row.record.status, -1);
+    count(rows, kind, row.record.status, 1);
+    row.record.kind = kind;
+}
+
 fn suspend(record: &mut TenantRecord, at: DateTime<Utc>, reason: Option<String>) {
     record.suspended_at = Some(at);
     record.suspend_reason = reason;
@@ -222,7 +260,7 @@ fn suspend(record: &mut TenantRecord, at: DateTime<Utc>, reason: Option<String>)
 
 fn count(rows: &mut Rows, kind: TenantKind, status: Stage, change: i64) {
     match kind {
-        TenantKind::Msp => {}
+        TenantKind::Msp | TenantKind::Independent => {}
         TenantKind::Customer { msp } => {
             rows.add(&COUNTS, vec![Cell::Text(msp.to_string()), status.as_str().into()], &[change]);
         }

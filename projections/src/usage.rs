@@ -39,7 +39,21 @@ pub(crate) const IGNORED: &[&str] = &[
     "tenant.deprovisioned",
     "tenant.restored",
     "tenant.usage.monthly",
+    "tenant.domain.proven",
+    "tenant.joined",
+    "tenant.unlinked",
+    "tenant.subscription.changed",
+    "tenant.subscription.cancelled",
     "administrator.invited",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
     "access_token.created",
     "access_token.revoked",
     "access_token.used",
@@ -153,9 +167,14 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
             | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::Link(_)
+        | Happened::Subscription(_)
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
     }
@@ -187,9 +206,14 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             | tenant::Event::Reinstated { .. }
             | tenant::Event::Deprovisioned { .. }
             | tenant::Event::Restored { .. }
-            | tenant::Event::UsageMonthly { .. },
+            | tenant::Event::UsageMonthly { .. }
+            | tenant::Event::DomainProven { .. }
+            | tenant::Event::Joined { .. }
+            | tenant::Event::Unlinked { .. },
         )
         | Happened::Administrator(administrator::Event::Invited { .. })
+        | Happened::Link(_)
+        | Happened::Subscription(_)
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };

@@ -6,7 +6,7 @@ use tenure_event_log::RecordedEvent;
 use crate::batch::{Cells, Table};
 use crate::history::{Happened, Obstacle};
 use crate::rows::Rows;
-use crate::{access_tokens, billing, deadlines, tenants, usage};
+use crate::{access_tokens, billing, deadlines, links, tenants, usage};
 
 /// An event on its way into a view.
 pub(crate) struct Fact<'a> {
@@ -37,6 +37,8 @@ pub(crate) enum View {
     Deadlines,
     /// Usage at the end of each month.
     Usage,
+    /// Links between MSPs and accounts.
+    Links,
     /// Personal access tokens.
     AccessTokens,
 }
@@ -61,7 +63,8 @@ impl Versions {
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage, Self::AccessTokens];
+    pub const ALL: [Self; 6] =
+        [Self::Tenants, Self::Billing, Self::Deadlines, Self::Usage, Self::Links, Self::AccessTokens];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|view| view.name() == name)
@@ -73,6 +76,7 @@ impl View {
             Self::Billing => "billing",
             Self::Deadlines => "deadlines",
             Self::Usage => "usage",
+            Self::Links => "links",
             Self::AccessTokens => "access_tokens",
         }
     }
@@ -84,7 +88,8 @@ impl View {
             Self::Billing => 1,
             Self::Deadlines => 2,
             Self::Usage => 3,
-            Self::AccessTokens => 4,
+            Self::Links => 4,
+            Self::AccessTokens => 5,
         }
     }
 
@@ -92,8 +97,8 @@ impl View {
     /// generation at its first start while the older release goes on with the one it knows. Asked through [`Versions`].
     const fn version(self) -> u32 {
         match self {
-            Self::Tenants | Self::Deadlines | Self::Usage | Self::AccessTokens => 1,
-            Self::Billing => 2,
+            Self::Deadlines | Self::Usage | Self::Links | Self::AccessTokens => 1,
+            Self::Tenants | Self::Billing => 2,
         }
     }
 
@@ -103,6 +108,7 @@ impl View {
             Self::Billing => billing::TABLES,
             Self::Deadlines => deadlines::TABLES,
             Self::Usage => usage::TABLES,
+            Self::Links => links::TABLES,
             Self::AccessTokens => access_tokens::TABLES,
         }
     }
@@ -115,6 +121,7 @@ impl View {
             Self::Billing => billing::IGNORED,
             Self::Deadlines => deadlines::IGNORED,
             Self::Usage => usage::IGNORED,
+            Self::Links => links::IGNORED,
             Self::AccessTokens => access_tokens::IGNORED,
         }
         .contains(&event_type)
@@ -127,6 +134,7 @@ impl View {
             Self::Billing => billing::reads(fact),
             Self::Deadlines => deadlines::reads(fact),
             Self::Usage => usage::reads(fact),
+            Self::Links => links::reads(fact),
             Self::AccessTokens => access_tokens::reads(fact),
         }
     }
@@ -138,6 +146,7 @@ impl View {
             Self::Billing => billing::apply(fact, rows),
             Self::Deadlines => deadlines::apply(fact, rows),
             Self::Usage => usage::apply(fact, rows),
+            Self::Links => links::apply(fact, rows),
             Self::AccessTokens => access_tokens::apply(fact, rows),
         }
     }

@@ -181,7 +181,7 @@ impl Views {
 
     /// The names of all views.
     #[must_use]
-    pub fn names() -> [&'static str; 5] {
+    pub fn names() -> [&'static str; 6] {
         View::ALL.map(View::name)
     }
 

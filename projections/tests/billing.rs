@@ -13,6 +13,7 @@ use crate::world::World;
 
 on_both_engines!(
     each_billing_event_says_what_is_billed,
+    a_tenant_moves_from_bill_to_bill,
     a_months_usage_occurs_in_its_last_second,
     events_are_found_by_scope_time_type_and_page,
 );
@@ -62,6 +63,36 @@ async fn each_billing_event_says_what_is_billed(deployment: Deployment) {
         assert_eq!((stored.event_type.as_str(), stored.recorded_at), (event.event_type.as_str(), event.recorded_at));
         assert_eq!(event.event_id.get_version_num(), 5);
     }
+}
+
+async fn a_tenant_moves_from_bill_to_bill(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let other = World::new(&log).await;
+    let tenant = world.provision().await;
+    let code = world.tenants[&tenant].state.account().unwrap().short_code.to_string();
+    world.subscribe(tenant, "price_1").await;
+    world.unlink(tenant).await.unwrap();
+    world.suspend(tenant).await.unwrap();
+    world.reinstate(tenant).await.unwrap();
+    world.join(tenant, other.msp).await.unwrap();
+    world.suspend(tenant).await.unwrap();
+    passed(&views, world.head).await;
+
+    let bill = async |msp| {
+        let events = all(&views, BillingScope::Msp(msp), &BillingFilter::default()).await;
+        events.iter().map(data).map(|(name, data)| (name.to_owned(), data)).collect::<Vec<_>>()
+    };
+    let line = |name: &str, data| (name.to_owned(), data);
+    let ours = [
+        line("tenant.provisioned", json!({ "shortCode": code })),
+        line("tenant.subscription.changed", json!({ "priceId": "price_1" })),
+        line("tenant.unlinked", json!({})),
+    ];
+    assert_eq!(bill(world.msp).await, ours, "what happens without an MSP is on nobody's bill");
+    let theirs =
+        [line("tenant.joined", json!({ "shortCode": code })), line("tenant.suspended", json!({ "reason": "unpaid" }))];
+    assert_eq!(bill(other.msp).await, theirs);
 }
 
 async fn a_months_usage_occurs_in_its_last_second(deployment: Deployment) {
@@ -119,6 +150,8 @@ async fn events_are_found_by_scope_time_type_and_page(deployment: Deployment) {
     assert_eq!(found(foreign, BillingFilter::default()).await, []);
 
     let everything = all(&views, msp, &BillingFilter::default()).await;
+    let until_tomorrow = BillingFilter { to: Some(world.now() + TimeDelta::days(1)), ..BillingFilter::default() };
+    assert_eq!(all(&views, msp, &until_tomorrow).await, everything);
     let mut pages = Vec::new();
     let mut place = Position::START;
     loop {

@@ -31,7 +31,7 @@ async fn broken_off_again_and_again_the_views_come_out_the_same(deployment: Depl
     let (_log, views) = deployment.open().await;
     passed(&views, world.head).await;
     let continued = dump(&deployment).await;
-    for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+    for view in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
         views.rebuild(view).await.unwrap();
     }
     assert_eq!(dump(&deployment).await, continued);

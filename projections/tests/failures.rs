@@ -95,7 +95,7 @@ async fn an_unknown_event_is_left_to_a_newer_instance(deployment: Deployment) {
     let unknown =
         world.intrude("unit_user", tenant, "unit_user.registered", json!({ "unit_user.registered": {} })).await;
     let after = world.suspend(tenant).await.unwrap();
-    for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+    for view in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
         let stopped = stopped(&views, view).await;
         let problem = stopped.problem.unwrap();
         assert_eq!(stopped.position.get(), unknown.get() - 1);
@@ -197,7 +197,7 @@ async fn a_row_of_the_log_that_is_gone_stops_everything_there(deployment: Deploy
     deployment.meddle(&format!("update events set position = 1000 where position = {lost}")).await;
     let log = deployment.log().await;
     let views = deployment.views(&log).await;
-    for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+    for view in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
         let stopped = stopped(&views, view).await;
         let problem = stopped.problem.unwrap();
         assert_eq!((stopped.position.get(), problem.position), (lost.get() - 1, Some(lost)), "{problem}");

@@ -35,6 +35,7 @@ mod directory;
 mod export;
 mod failures;
 mod killed_server;
+mod links;
 mod rebuilds;
 mod reconciliation;
 mod several_instances;

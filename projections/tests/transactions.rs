@@ -28,7 +28,7 @@ async fn no_transaction_stays_open() {
             world.report_often(busy, 50).await;
         }
         passed(&views, world.head).await;
-        for view in ["tenants", "billing", "deadlines", "usage", "access_tokens"] {
+        for view in ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"] {
             views.rebuild(view).await.unwrap();
         }
         // Nothing goes on, and nothing is open.

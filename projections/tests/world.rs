@@ -8,11 +8,11 @@ use serde_json::Value;
 use tenure_aggregates::access_token::{self, Granter, LastUse, NewToken, last_use};
 use tenure_aggregates::tenant::{Command, MonthlyUsage, NewAccount, Stage};
 use tenure_aggregates::values::{
-    EmailAddress, Groups, PersonName, Reason, Retention, TokenHash, TokenLifetime, UsagePeriod,
+    EmailAddress, Groups, PersonName, Reason, Retention, SubjectId, TokenHash, TokenLifetime, UsagePeriod, UserId,
 };
 use tenure_aggregates::{
-    AccessToken, AccessTokenId, Administrator, AdministratorId, AdministratorRole, Decider, Folded, Personal, Role,
-    Tenant, TenantId, TenantKind, administrator,
+    AccessToken, AccessTokenId, Administrator, AdministratorId, AdministratorRole, Decider, Folded, Link, LinkId,
+    Personal, Role, Subscription, Tenant, TenantId, TenantKind, administrator, link, subscription,
 };
 use tenure_event_log::{Append, EventLog, Lane, MetadataValue, NewEvent, Position, StreamAppend, StreamId};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ pub struct World {
     pub msp: TenantId,
     pub tenants: BTreeMap<TenantId, Folded<Tenant>>,
     pub administrators: BTreeMap<AdministratorId, (TenantId, Folded<Administrator>)>,
+    pub links: BTreeMap<TenantId, Folded<Link>>,
     pub tokens: BTreeMap<AccessTokenId, (TenantId, Folded<AccessToken>, Folded<LastUse>)>,
     pub head: Position,
     random: u64,
@@ -39,6 +40,7 @@ impl World {
             msp,
             tenants: BTreeMap::new(),
             administrators: BTreeMap::new(),
+            links: BTreeMap::new(),
             tokens: BTreeMap::new(),
             head: Position::START,
             random: 0x2545_f491_4f6c_dd1d,
@@ -153,6 +155,48 @@ impl World {
     pub async fn bill(&mut self, tenant: TenantId, period: UsagePeriod, at: DateTime<Utc>) -> Option<Position> {
         let usage = MonthlyUsage { period, user_count: 1, resource_count: 2, grant_count: 3 };
         self.command(tenant, Command::RecordMonthlyUsage { usage, at }).await
+    }
+
+    pub async fn unlink(&mut self, tenant: TenantId) -> Option<Position> {
+        let (msp, owner) = (self.msp, Personal::Known(UserId::parse(EMAIL).unwrap()));
+        let owner_id = SubjectId::parse("~owner").unwrap();
+        let at = self.now();
+        self.command(tenant, Command::Leave { msp, owner, owner_id, at }).await
+    }
+
+    pub async fn join(&mut self, tenant: TenantId, msp: TenantId) -> Option<Position> {
+        let (by, at) = (SubjectId::parse("~owner").unwrap(), self.now());
+        self.command(tenant, Command::Join { msp, by, at }).await
+    }
+
+    /// A command on the link between the world's MSP and a tenant.
+    pub async fn link(&mut self, tenant: TenantId, command: link::Command) -> Option<Position> {
+        let before = self.links.get(&tenant).cloned().unwrap_or_default();
+        let decision = before.decide(command).ok().filter(|decision| !decision.events.is_empty())?;
+        let stream = StreamId::new(Link::TYPE, LinkId::between(self.msp, tenant).to_string());
+        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let (expected, events) = (before.sequence, events.collect());
+        self.links.insert(tenant, decision.after);
+        let append = StreamAppend { stream, tenant_id: self.msp.as_uuid(), expected, events };
+        Some(self.append(Append::new(Uuid::now_v7(), vec![append])).await)
+    }
+
+    pub fn new_link(&self, tenant: TenantId, origin: link::Origin) -> link::Command {
+        let link = link::NewLink {
+            msp: self.msp,
+            account: tenant,
+            name: "My new tenant".parse().unwrap(),
+            domain: "tenant.com".parse().unwrap(),
+            groups: link::GroupGrants::default(),
+            dns_challenge: "YXNk".parse().unwrap(),
+        };
+        link::Command::Create { link, origin, at: self.now() }
+    }
+
+    /// The tenant pays another price than before.
+    pub async fn subscribe(&mut self, tenant: TenantId, price: &str) -> Position {
+        let event = subscription::Event::Changed { price: price.parse().unwrap(), at: self.now() };
+        self.intrude(Subscription::TYPE, tenant, event.name(), serde_json::to_value(&event).unwrap()).await
     }
 
     pub async fn invite(&mut self, tenant: TenantId) -> AdministratorId {
@@ -288,7 +332,7 @@ impl World {
             self.invite(tenant).await;
             return;
         };
-        match self.draw(15) {
+        match self.draw(19) {
             0 | 1 => drop(self.provision().await),
             2 => drop(self.suspend(tenant).await),
             3 => drop(self.reinstate(tenant).await),
@@ -305,8 +349,20 @@ impl World {
                 }
             }
             9 | 10 => drop(self.accept(person).await),
-            12 => drop(self.make_token(tenant).await),
-            13 | 14 => {
+            11 => {
+                self.unlink(tenant).await;
+                self.join(tenant, self.msp).await;
+            }
+            12 => drop(self.unlink(tenant).await),
+            13 => drop(self.subscribe(tenant, "price_1").await),
+            14 => drop(self.link_somehow(tenant).await),
+            15 => {
+                let kind = self.tenants[&tenant].state.account().unwrap().kind;
+                if kind == (TenantKind::Customer { msp: self.msp }) {
+                    self.make_token(tenant).await;
+                }
+            }
+            16 | 17 => {
                 let tokens: Vec<AccessTokenId> = self.tokens.keys().copied().collect();
                 let Some(token) = self.choose(&tokens) else { return };
                 let minutes = i64::from(self.draw(20));
@@ -317,6 +373,20 @@ impl World {
             }
             _ => drop(self.remove(person).await),
         }
+    }
+
+    async fn link_somehow(&mut self, tenant: TenantId) -> Option<Position> {
+        let at = self.now();
+        let command = match self.draw(7) {
+            0 => self.new_link(tenant, link::Origin::New),
+            1 => self.new_link(tenant, link::Origin::Existing),
+            2 => link::Command::Verify { proof: link::Proof::Found, at },
+            3 => link::Command::Invite { at },
+            4 => link::Command::Accept { at },
+            5 => link::Command::Decline { at },
+            _ => link::Command::Unlink { at },
+        };
+        self.link(tenant, command).await
     }
 
     fn choose<T: Copy>(&mut self, among: &[T]) -> Option<T> {

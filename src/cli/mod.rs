@@ -58,7 +58,7 @@ enum Command {
     /// List the views, or rebuild one beside the live one.
     #[command(subcommand)]
     Projections(projections::Projections),
-    /// Go on with a stopped billing export.
+    /// Go on with a stopped billing export, or write billing events once more.
     #[command(subcommand)]
     Billing(billing::Billing),
     /// Look at the log itself.

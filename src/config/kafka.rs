@@ -90,7 +90,9 @@ fn public_url(text: &str) -> Option<String> {
     (matches!(url.scheme(), "http" | "https") && plain).then(|| text.trim_end_matches('/').to_owned())
 }
 
-fn topic(text: &str) -> Option<String> {
+/// A topic's name as Kafka takes it.
+#[must_use]
+pub fn topic(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let special = matches!(text, "." | "..");
     (plain && !special && (1..=MAX_TOPIC_BYTES).contains(&text.len())).then(|| text.to_owned())

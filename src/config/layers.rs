@@ -75,6 +75,7 @@ pub const SETTINGS: &[(&str, Shown)] = &[
     ("kafka_sasl_password", Shown::Never),
     ("kafka_ssl_ca", Shown::Whole),
     ("dns_server", Shown::Whole),
+    ("dns_timeout_ms", Shown::Whole),
     ("smtp_url", Shown::Secret),
 ];
 

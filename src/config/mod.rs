@@ -27,6 +27,7 @@ use tenure_projections::export::ExportSettings;
 pub use duration::parse as parse_duration;
 pub use effective::EffectiveSetting;
 pub use error::{ConfigError, Origin};
+pub use kafka::topic as kafka_topic;
 pub use layers::DEFAULT_FILE;
 pub use msp::MspConfig;
 
@@ -138,8 +139,10 @@ pub struct Config {
     pub drain: Duration,
     /// Where billing events are exported to, if anywhere.
     pub export: Option<ExportSettings>,
-    /// The DNS server for domain proofs. Nothing reads it yet.
+    /// The DNS server that domain proofs are looked up at; the system's if there is none.
     pub dns_server: Option<SocketAddr>,
+    /// How long such a look-up may take.
+    pub dns_timeout: Duration,
     /// The mail server. Nothing reads it yet.
     pub smtp_url: Option<SecretString>,
     /// The MSPs that the first start creates; at least one. The first one is meant where none is named.
@@ -191,6 +194,7 @@ impl Config {
                 "an IP address and a port such as 127.0.0.1:53",
                 values::parsed,
             )?,
+            dns_timeout: Duration::from_millis(values::number(&layers, "dns_timeout_ms", 100..=60_000)?),
             smtp_url: layers.optional("smtp_url", "smtp://HOST:PORT or smtps://HOST:PORT", values::smtp)?,
             msps: msp::parse(&layers)?,
             effective: effective::settings(&layers),

@@ -1,6 +1,6 @@
 //! Why a command was not carried out. Dialects map it to their own errors, exhaustively.
 
-use tenure_aggregates::{CorruptHistory, Refusal, access_token, administrator, tenant};
+use tenure_aggregates::{CorruptHistory, Refusal, access_token, administrator, link, subscription, tenant};
 use tenure_event_log::{AppendError, ReadError, Violation};
 
 /// Why a command was not carried out. Nothing of it was written, unless said otherwise.
@@ -15,6 +15,15 @@ pub enum CommandError {
     /// A rule of the administrator refuses it.
     #[error(transparent)]
     Administrator(administrator::Error),
+    /// A rule of the link refuses it.
+    #[error(transparent)]
+    Link(link::Error),
+    /// A rule of the subscription refuses it.
+    #[error(transparent)]
+    Subscription(subscription::Error),
+    /// The domain belongs to a tenant that the MSP manages already, or that is being deleted.
+    #[error("the domain belongs to a tenant of this MSP, or to one that is being deleted")]
+    DomainHeld,
     /// A rule of the access token refuses it.
     #[error(transparent)]
     AccessToken(access_token::Error),
@@ -81,6 +90,9 @@ impl CommandError {
             Self::NotFound
             | Self::Tenant(_)
             | Self::Administrator(_)
+            | Self::Link(_)
+            | Self::Subscription(_)
+            | Self::DomainHeld
             | Self::AccessToken(_)
             | Self::MspNotActive
             | Self::PreconditionFailed { .. } => true,
@@ -118,6 +130,24 @@ impl From<Refusal<administrator::Error>> for CommandError {
     fn from(refusal: Refusal<administrator::Error>) -> Self {
         match refusal {
             Refusal::Rule(error) => Self::Administrator(error),
+            Refusal::Impossible(impossible) => Self::Defect(impossible.to_string()),
+        }
+    }
+}
+
+impl From<Refusal<link::Error>> for CommandError {
+    fn from(refusal: Refusal<link::Error>) -> Self {
+        match refusal {
+            Refusal::Rule(error) => Self::Link(error),
+            Refusal::Impossible(impossible) => Self::Defect(impossible.to_string()),
+        }
+    }
+}
+
+impl From<Refusal<subscription::Error>> for CommandError {
+    fn from(refusal: Refusal<subscription::Error>) -> Self {
+        match refusal {
+            Refusal::Rule(error) => Self::Subscription(error),
             Refusal::Impossible(impossible) => Self::Defect(impossible.to_string()),
         }
     }

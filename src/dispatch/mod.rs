@@ -8,6 +8,8 @@ mod changes;
 mod context;
 mod error;
 mod in_flight;
+mod link_creation;
+mod links;
 mod precondition;
 mod provision;
 mod stripes;
@@ -27,10 +29,13 @@ use tenure_projections::Views;
 pub use access_tokens::NewAccessToken;
 pub use context::{CommandContext, IdempotencyKey, IdempotentRequest, Wait};
 pub use error::CommandError;
+pub use link_creation::LinkedAccount;
+pub use links::{LinkKey, LinkOutcome, LinkRequest};
 pub use precondition::Precondition;
 pub use provision::NewTenant;
 pub use tenants::Scope;
 
+use crate::dns::DomainProofs;
 use crate::identity::Gate;
 use in_flight::InFlight;
 use stripes::Stripes;
@@ -91,14 +96,15 @@ struct Inner {
     tenants: Cache<TenantId, Arc<Folded<Tenant>>>,
     stripes: Stripes,
     in_flight: InFlight,
+    proofs: DomainProofs,
     /// Access tokens whose use is being written down.
     noted: Cache<AccessTokenId, ()>,
 }
 
 impl Dispatcher {
-    /// A dispatcher that appends to `log` and waits for `views` and `gate`.
+    /// A dispatcher that appends to `log` and waits for `views` and `gate`; domains are proven by `proofs`.
     #[must_use]
-    pub fn new(log: EventLog, views: Views, gate: Gate, settings: Settings) -> Self {
+    pub fn new(log: EventLog, views: Views, gate: Gate, settings: Settings, proofs: DomainProofs) -> Self {
         let inner = Inner {
             log,
             views,
@@ -107,6 +113,7 @@ impl Dispatcher {
             tenants: Cache::new(CACHED_TENANTS),
             stripes: Stripes::new(),
             in_flight: InFlight::default(),
+            proofs,
             noted: Cache::builder().max_capacity(NOTED).time_to_live(NOTED_FOR).build(),
         };
         Self { inner: Arc::new(inner) }

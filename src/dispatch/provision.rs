@@ -34,7 +34,7 @@ impl Dispatcher {
         self.detached(async move {
             let _entry = inner.enter(context.idempotency.as_ref())?;
             let scope = match new.account.kind {
-                TenantKind::Msp => Scope::Cell,
+                TenantKind::Msp | TenantKind::Independent => Scope::Cell,
                 TenantKind::Customer { msp } => Scope::CustomersOf(msp),
             };
             let decided = inner.provision_again(&new, &context).await;
@@ -51,7 +51,7 @@ impl Inner {
         let mut may_use_cache = true;
         loop {
             let msp = match new.account.kind {
-                TenantKind::Msp => None,
+                TenantKind::Msp | TenantKind::Independent => None,
                 TenantKind::Customer { msp } => Some((msp, self.tenant_as_of(msp, may_use_cache).await?)),
             };
             let result = match &msp {
@@ -102,7 +102,7 @@ impl Inner {
     }
 }
 
-fn is_active_msp(tenant: &Tenant) -> bool {
+pub(super) fn is_active_msp(tenant: &Tenant) -> bool {
     tenant.stage() == tenant::Stage::Active && tenant.account().is_some_and(|account| account.kind == TenantKind::Msp)
 }
 

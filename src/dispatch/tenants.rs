@@ -28,7 +28,7 @@ impl Scope {
         match (self, tenant.account().map(|account| account.kind)) {
             (Self::Cell, Some(_)) => true,
             (Self::CustomersOf(msp), Some(TenantKind::Customer { msp: owner })) => msp == owner,
-            (_, None) | (Self::CustomersOf(_), Some(TenantKind::Msp)) => false,
+            (_, None) | (Self::CustomersOf(_), Some(TenantKind::Msp | TenantKind::Independent)) => false,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What every dialect needs of HTTP and none should write twice: strict bodies and queries, conditional requests,
-//! request ids, TLS. Nothing here knows how an error looks to a client; each dialect says that itself.
+//! What every dialect needs of HTTP and none should write twice: who calls, strict bodies and queries, conditional
+//! requests, request ids, TLS. Nothing here knows how an error looks to a client; each dialect says that itself.
 
 pub mod body;
+pub mod call;
 pub mod conditional;
 pub mod idempotency;
 pub mod observe;

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::request_id::{self, REQUEST_ID};
 use crate::app::App;
 use crate::native::errors;
+use crate::netbird;
 use crate::telemetry::trace;
 
 /// Answers the request under its id, in its span, and counts it.
@@ -45,7 +46,12 @@ pub async fn observe<B: MessageBody>(
     let answer = async {
         // Only on a connection that outlives the listener.
         if app.stopping.refuses() {
-            return Ok(request.into_response(errors::stopping().error_response()).map_into_right_body());
+            let refusal = if netbird::serves(request.path()) {
+                netbird::errors::Refusal::stopping().error_response()
+            } else {
+                errors::stopping().error_response()
+            };
+            return Ok(request.into_response(refusal).map_into_right_body());
         }
         next.call(request).await.map(ServiceResponse::map_into_left_body)
     };

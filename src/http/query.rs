@@ -50,6 +50,22 @@ impl Query {
         Ok(Self { parameters })
     }
 
+    /// Splits the query string of a dialect that passes over parameters which mean nothing to it. Of one that is given
+    /// several times the first counts.
+    ///
+    /// # Errors
+    /// Names the parameter whose value is not UTF-8 or holds U+0000.
+    pub fn tolerant(request: &HttpRequest) -> Result<Self, BadQuery> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+            if value.contains(['\0', '\u{fffd}']) {
+                return Err(BadQuery::new(&shown(&name), "not valid text"));
+            }
+            parameters.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+        }
+        Ok(Self { parameters })
+    }
+
     /// Takes a parameter and parses it; `expected` says in words what is allowed.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
-//! The gate: which tenants and access tokens may be used right now, in memory, by following the log.
+//! The gate: which tenants and access tokens may be used right now, and by which groups, in memory, by following the log.
 //!
 //! A valid token says who somebody is; whether the tenant may be used is asked here on every request, so that a
 //! suspension is felt at once. An instance that can't read the log turns tenants' people away rather than guess.
 
 mod follow;
+mod links;
 mod standing;
 mod tokens;
 
@@ -18,16 +19,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tenure_aggregates::access_token::LastUse;
+use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::tenant::Stage;
-use tenure_aggregates::values::TokenHash;
+use tenure_aggregates::values::{Groups, TokenHash};
 use tenure_aggregates::{AccessTokenId, Folded, TenantId, TenantKind};
 use tenure_event_log::{EventLog, Milestone, Position, ReadError};
 
 use super::denied::{Denied, TokenFault};
 use super::policy::Resource;
+use links::Links;
 use standing::Tenants;
 use tokens::Tokens;
 
+pub use links::LinkStanding;
+pub use standing::Ownership;
 pub use tokens::KnownToken;
 
 /// How often who waits for a look at the log asks whether there was one.
@@ -51,6 +56,10 @@ pub struct GateStart {
     pub position: Position,
     /// Every tenant as it is there.
     pub tenants: Vec<(TenantId, Standing)>,
+    /// Who owns a tenant that an MSP let go, or owned one that joined.
+    pub owners: Vec<(TenantId, Ownership)>,
+    /// Every link that holds.
+    pub links: Vec<LinkStanding>,
     /// Every access token that was not revoked.
     pub tokens: Vec<KnownToken>,
 }
@@ -93,7 +102,7 @@ impl Gate {
     pub async fn start(log: EventLog, start: GateStart) -> Result<Self, GateError> {
         let inner = Arc::new(Inner {
             log,
-            tenants: RwLock::new(Tenants::new(start.tenants)),
+            tenants: RwLock::new(Tenants::new(start.tenants, start.owners, Links::new(start.links))),
             tokens: RwLock::new(Tokens::new(start.tokens)),
             position: Milestone::new(start.position),
             born: Instant::now(),
@@ -119,7 +128,9 @@ impl Gate {
         };
         match standing.kind {
             TenantKind::Msp => usable(standing.stage)?,
-            TenantKind::Customer { .. } if !fresh => return Err(Denied::GateStale),
+            TenantKind::Customer { .. } | TenantKind::Independent if !fresh => return Err(Denied::GateStale),
+            TenantKind::Independent if tenants.is_undecidable(tenant) => return Err(Denied::GateStale),
+            TenantKind::Independent => usable(standing.stage)?,
             TenantKind::Customer { msp } if tenants.is_undecidable(tenant) || tenants.is_undecidable(msp) => {
                 return Err(Denied::GateStale);
             }
@@ -174,11 +185,38 @@ impl Gate {
         tenants.get(tenant).map(|standing| Resource { tenant, kind: standing.kind })
     }
 
-    /// The MSP of a customer; `None` for an MSP and for what is no tenant.
+    /// Where a tenant is in its life; `None` if there never was one of this id.
+    #[must_use]
+    pub fn stage(&self, tenant: TenantId) -> Option<Stage> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(tenant).map(|standing| standing.stage)
+    }
+
+    /// The highest role that the groups of an MSP's people give in an account that it manages.
+    #[must_use]
+    pub fn group_role(&self, msp: TenantId, account: TenantId, groups: &Groups) -> Option<GroupRole> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.links.role_in(msp, account, groups)
+    }
+
+    /// Each account that the groups of an MSP's people are let into, with their highest role there.
+    #[must_use]
+    pub fn let_in(&self, msp: TenantId, groups: &Groups) -> Vec<(TenantId, GroupRole)> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.links.let_in(msp, groups)
+    }
+
+    /// Who owns a tenant since an MSP let it go, or owned it until it joined one.
+    pub(super) fn ownership(&self, tenant: TenantId) -> Option<Ownership> {
+        let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.ownership(tenant).cloned()
+    }
+
+    /// The MSP of a customer; `None` for an MSP, for who has none and for what is no tenant.
     #[must_use]
     pub fn msp_of(&self, tenant: TenantId) -> Option<TenantId> {
         match self.resource(tenant)?.kind {
-            TenantKind::Msp => None,
+            TenantKind::Msp | TenantKind::Independent => None,
             TenantKind::Customer { msp } => Some(msp),
         }
     }

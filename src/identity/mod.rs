@@ -29,7 +29,7 @@ use crate::config::{Config, Mode};
 pub use access_token::NewSecret;
 pub use denied::{Answer, Denied, TokenFault};
 pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
-pub use gate::{Gate, GateError, GateStart, KnownToken, Standing};
+pub use gate::{Gate, GateError, GateStart, KnownToken, LinkStanding, Ownership, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
 pub use principal::Principal;
@@ -110,10 +110,10 @@ impl Identity {
     async fn by_signature(&self, token: &str) -> Result<Principal, Denied> {
         let token = self.inner.verifier.verify(token).await?;
         let kind = self.inner.gate.check(token.tenant)?;
-        let subject_id = principal::subject_id(&token.subject, |subject| self.inner.gate.blind(subject));
+        let subject_id = self.subject_id(&token.subject);
         Ok(Principal {
+            role: self.role_now(token.role, token.tenant, &subject_id),
             subject: token.subject,
-            role: token.role,
             tenant: token.tenant,
             kind,
             groups: token.groups,
@@ -122,6 +122,22 @@ impl Identity {
             expires_at: token.expires_at,
             subject_id,
         })
+    }
+
+    /// How events, metadata and logs name a person: itself if it is plainly an identifier, else a pseudonym.
+    #[must_use]
+    pub fn subject_id(&self, subject: &str) -> String {
+        principal::subject_id(subject, |subject| self.inner.gate.blind(subject))
+    }
+
+    /// Whom an MSP named that let the tenant go owns it, and who agreed to join an MSP is an administrator there: whatever
+    /// their tokens say.
+    fn role_now(&self, role: Role, tenant: TenantId, subject_id: &str) -> Role {
+        match self.inner.gate.ownership(tenant) {
+            Some(Ownership::Owner(owner)) if owner == subject_id => Role::PrimeAdmin,
+            Some(Ownership::Former(owner)) if owner == subject_id && role == Role::PrimeAdmin => Role::Admin,
+            Some(Ownership::Owner(_) | Ownership::Former(_)) | None => role,
+        }
     }
 
     /// Nothing has to be remembered here: the gate holds every token that is alive, by its hash.
@@ -140,6 +156,10 @@ impl Identity {
             return Err(TokenFault::Expired.into());
         }
         let kind = gate.check(token.tenant)?;
+        // Whoever made it may have nothing to say there any more: a tenant that changes hands takes no tokens along.
+        if kind.root(token.tenant) != token.made_below {
+            return Err(TokenFault::NotLive.into());
+        }
         let subject = principal::token_subject(token.id);
         Ok(Principal {
             subject: subject.clone(),
@@ -159,18 +179,26 @@ impl Identity {
     /// # Errors
     /// [`Denied::Forbidden`], to be answered with 403.
     pub fn authorize(&self, principal: &Principal, action: Action) -> Result<(), Denied> {
-        if self.inner.authorizer.may_ever(principal, action) {
+        let let_in = || {
+            let accounts = self.inner.gate.let_in(principal.tenant, &principal.groups);
+            accounts.into_iter().any(|(_, role)| self.inner.authorizer.group_allows(role, action))
+        };
+        if self.inner.authorizer.may_ever(principal, action) || let_in() {
             Ok(())
         } else {
             Err(Denied::Forbidden { role: principal.role, action })
         }
     }
 
-    /// Whether the principal may do this to that tenant. "No" is answered with 404, as for a tenant that does not exist.
+    /// Whether the principal may do this to that tenant, by its own role or by a group's. "No" is answered with 404, as for
+    /// a tenant that does not exist.
     #[must_use]
     pub fn permits(&self, principal: &Principal, action: Action, tenant: TenantId) -> bool {
-        let resource = self.inner.gate.resource(tenant);
-        resource.is_some_and(|resource| self.inner.authorizer.allows(principal, action, resource))
+        let Inner { gate, authorizer, .. } = &*self.inner;
+        let Some(resource) = gate.resource(tenant) else { return false };
+        let by_group = || gate.group_role(principal.tenant, tenant, &principal.groups);
+        authorizer.allows(principal, action, resource)
+            || by_group().is_some_and(|role| authorizer.group_allows(role, action))
     }
 
     /// The gate that is asked.

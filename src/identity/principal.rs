@@ -37,6 +37,12 @@ impl Principal {
     pub fn id(&self) -> String {
         format!("{}/{}", self.tenant, self.subject_id)
     }
+
+    /// The subject as it may be written down.
+    #[must_use]
+    pub fn subject_id(&self) -> &str {
+        &self.subject_id
+    }
 }
 
 impl fmt::Debug for Principal {

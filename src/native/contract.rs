@@ -1,5 +1,5 @@
 //! The contract with billing exporters, served as it is made from the code: a JSON Schema per type of event, and the
-//! AsyncAPI document of the Kafka topics. No token: they say nothing about anybody.
+//! `AsyncAPI` document of the Kafka topics. No token: they say nothing about anybody.
 
 use actix_web::http::header::{CacheControl, CacheDirective, ETag, EntityTag, Header, IfNoneMatch};
 use actix_web::web::Data;

@@ -9,16 +9,21 @@ use serde_json::Value;
 const STYLE: &str = include_str!("docs.css");
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The page.
+/// The native dialect's page.
 pub async fn page() -> HttpResponse {
-    let document = serde_json::to_value(super::openapi::document()).unwrap_or_default();
+    page_of(super::openapi::document(), "/openapi.json")
+}
+
+/// The page of a document that stands at `path` for programs.
+pub fn page_of(document: utoipa::openapi::OpenApi, path: &str) -> HttpResponse {
+    let document = serde_json::to_value(document).unwrap_or_default();
     HttpResponse::Ok()
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
         .content_type(ContentType::html())
-        .body(render(&document))
+        .body(render(&document, path))
 }
 
-fn render(document: &Value) -> String {
+fn render(document: &Value, path: &str) -> String {
     let mut page = String::new();
     let title = escape(text(&document["info"]["title"]));
     let _ = write!(
@@ -28,7 +33,7 @@ fn render(document: &Value) -> String {
         escape(text(&document["info"]["version"]))
     );
     paragraphs(&mut page, text(&document["info"]["description"]));
-    page.push_str("<p>The same as a document for programs: <a href=/openapi.json>/openapi.json</a> (OpenAPI 3.1).</p>");
+    let _ = write!(page, "<p>The same as a document for programs: <a href={path}>{path}</a> (OpenAPI 3.1).</p>");
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for method in METHODS {
             if let Some(operation) = item.get(method) {

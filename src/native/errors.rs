@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use tenure_aggregates::tenant::SHORT_CODE_CLAIM;
-use tenure_aggregates::{access_token, administrator, tenant};
+use tenure_aggregates::{access_token, administrator, link, subscription, tenant};
 use tenure_projections::QueryError;
 
 use super::problem::{FieldError, Problem};
@@ -72,6 +72,9 @@ impl From<CommandError> for Problem {
             CommandError::NotFound => not_found(),
             CommandError::Tenant(error) => error.into(),
             CommandError::Administrator(error) => error.into(),
+            CommandError::Link(error) => error.into(),
+            CommandError::Subscription(error) => error.into(),
+            CommandError::DomainHeld => conflict("domain-held", "The domain belongs to a tenant").detail(error),
             CommandError::AccessToken(error) => error.into(),
             CommandError::TokenShownOnce { id } => conflict("token-shown-once", "The token was shown before")
                 .detail(format!("this request made the token {id}, which is shown once; revoke it and make another")),
@@ -156,6 +159,9 @@ impl From<tenant::Error> for Problem {
             Error::PeriodOutOfOrder { .. } => conflict("period-out-of-order", "Another month comes first"),
             Error::PeriodNotOver { .. } => conflict("period-not-over", "The month is still running"),
             Error::PeriodAfterDeletion { .. } => conflict("period-after-deletion", "The tenant was deleted before"),
+            Error::OtherDomain { .. } => conflict("other-domain", "The tenant has another domain"),
+            Error::NotIndependent => conflict("not-independent", "The tenant has an MSP"),
+            Error::NotManagedBy { .. } => conflict("not-managed", "The tenant is not managed by this MSP"),
         };
         problem.detail(error)
     }
@@ -164,6 +170,18 @@ impl From<tenant::Error> for Problem {
 impl From<administrator::Error> for Problem {
     fn from(error: administrator::Error) -> Self {
         conflict("administrator-refused", "The administrator's stage does not allow it").detail(error)
+    }
+}
+
+impl From<link::Error> for Problem {
+    fn from(error: link::Error) -> Self {
+        conflict("link-refused", "The link's stage does not allow it").detail(error)
+    }
+}
+
+impl From<subscription::Error> for Problem {
+    fn from(error: subscription::Error) -> Self {
+        conflict("subscription-refused", "The tenant can't subscribe now").detail(error)
     }
 }
 

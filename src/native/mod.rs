@@ -13,9 +13,11 @@ pub mod tenants;
 pub mod tokens;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, Route, guard};
+use actix_web::{HttpResponse, Resource};
 
-use crate::metrics::http::RouteSlot;
+use crate::http::call as route;
+pub use crate::http::call::reading;
+use call::Native;
 use problem::Problem;
 use tenants::{deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
 
@@ -60,16 +62,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs", "GET, HEAD").route(reading().to(docs::page)));
 }
 
-/// A route for GET and, as RFC 9110 9.1 wants it, for HEAD: the server leaves the body out.
-pub fn reading() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
 /// A path with counters of its own; with another method than those in `methods` it answers 405.
 pub fn at(path: &str, methods: &'static str) -> Resource {
-    web::resource(path).app_data(RouteSlot::default()).default_service(web::to(move || async move {
-        Err::<HttpResponse, Problem>(errors::method_not_allowed(methods))
-    }))
+    route::at::<Native>(path, methods)
 }
 
 /// The answer on a path that nothing serves.
@@ -77,5 +72,5 @@ pub fn at(path: &str, methods: &'static str) -> Resource {
 /// # Errors
 /// Always.
 pub async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(errors::not_found())
+    route::nothing_here::<Native>().await
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod collector;
+pub mod name_server;
 pub mod process;
 
 use std::sync::{Arc, mpsc};

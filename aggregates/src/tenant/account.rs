@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Event, Usage};
-use crate::values::{DisplayName, EmailAddress, Modules, ResourceLimit, SeatLimit, ShortCode};
+use crate::values::{DisplayName, DomainName, EmailAddress, Modules, ResourceLimit, SeatLimit, ShortCode, SubjectId};
 use crate::{Personal, TenantId};
 
 /// Which place a tenant has in the tree of tenants.
@@ -18,6 +18,19 @@ pub enum TenantKind {
         /// The provider that manages it.
         msp: TenantId,
     },
+    /// Nobody's customer: it left its MSP.
+    Independent,
+}
+
+impl TenantKind {
+    /// The root of the tree that a tenant of this kind stands in: its MSP, or itself.
+    #[must_use]
+    pub const fn root(self, tenant: TenantId) -> TenantId {
+        match self {
+            Self::Msp | Self::Independent => tenant,
+            Self::Customer { msp } => msp,
+        }
+    }
 }
 
 /// What a tenant is provisioned with.
@@ -64,6 +77,10 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// What it holds, and up to which month that was billed.
     pub usage: Usage,
+    /// The domain that it was proven to own, see [`super::DOMAIN_CLAIM`].
+    pub domain: Option<DomainName>,
+    /// Whom the MSP named that let it go; nobody while it has an MSP.
+    pub owner: Option<SubjectId>,
 }
 
 /// New values for some of the account's fields; `None` leaves a field as it is.
@@ -102,6 +119,8 @@ impl Account {
             modules,
             created_at: at,
             usage: Usage::starting(at),
+            domain: None,
+            owner: None,
         }
     }
 

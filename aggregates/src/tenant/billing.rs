@@ -17,7 +17,10 @@ impl Event {
             | Self::Deprovisioned { .. }
             | Self::Restored { .. }
             | Self::Deleted { .. }
-            | Self::UsageReported { .. } => self.at(),
+            | Self::UsageReported { .. }
+            | Self::DomainProven { .. }
+            | Self::Joined { .. }
+            | Self::Unlinked { .. } => self.at(),
         }
     }
 }

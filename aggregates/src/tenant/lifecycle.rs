@@ -111,7 +111,7 @@ impl Account {
     ) -> Result<Vec<Event>, Error> {
         match self.kind {
             TenantKind::Msp => return Err(Error::MspNotDeprovisionable),
-            TenantKind::Customer { .. } => {}
+            TenantKind::Customer { .. } | TenantKind::Independent => {}
         }
         if confirm_short_code != self.short_code.as_str() {
             return Err(Error::ConfirmationMismatch);

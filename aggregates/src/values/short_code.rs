@@ -49,3 +49,22 @@ fn parse(text: &str) -> Result<String, ShortCodeError> {
     }
     Ok(text.to_ascii_lowercase())
 }
+
+impl ShortCode {
+    /// A short code for a tenant that was given none, made from the first of these names of it that has enough Latin in
+    /// it: `Acme & Partner` gives `acme-partner`. With `number` it ends in that, for when the plain one is taken.
+    #[must_use]
+    pub fn made_from(names: &[&str], number: Option<u32>) -> Self {
+        let suffix = number.map(|number| format!("-{number}")).unwrap_or_default();
+        let code = names.iter().map(|name| words(name, MAX - suffix.len())).find(|code| code.len() >= MIN);
+        Self(code.unwrap_or_else(|| "tenant".to_owned()) + &suffix)
+    }
+}
+
+/// The letters and digits of a name, in lower case, with hyphens between words.
+fn words(name: &str, most: usize) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut code = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    code.truncate(most);
+    code.trim_end_matches('-').to_owned()
+}

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::tenant::{Changes, Command, Event, MonthlyUsage, NewAccount};
-use tenure_aggregates::values::{EmailAddress, Modules, Reason, ResourceLimit, Retention, SeatLimit};
+use tenure_aggregates::values::{EmailAddress, Modules, Reason, ResourceLimit, Retention, SeatLimit, SubjectId};
 use tenure_aggregates::{Personal, TenantKind};
 
 use super::{at, msp_id, tenant_id, value};
@@ -67,6 +67,11 @@ pub fn reinstated() -> Vec<Event> {
     [suspended(), vec![Event::Reinstated { at: at(REINSTATED) }]].concat()
 }
 
+/// After its MSP let it go.
+pub fn independent() -> Vec<Event> {
+    [active(), vec![unlinked(at("2026-04-20T09:00:00Z"))]].concat()
+}
+
 pub fn deprovisioning() -> Vec<Event> {
     [active(), vec![deprovisioned(at(DEPROVISIONED))]].concat()
 }
@@ -83,6 +88,15 @@ pub fn deprovisioned(at: DateTime<Utc>) -> Event {
         delete_after: at + chrono::TimeDelta::days(31),
         at,
     }
+}
+
+pub fn owner() -> SubjectId {
+    value("~3q2-7w")
+}
+
+pub fn unlinked(at: DateTime<Utc>) -> Event {
+    let owner = Personal::Known(value("google-oauth2|ada@acmecorp.com"));
+    Event::Unlinked { msp: msp_id(), owner, owner_id: self::owner(), at }
 }
 
 // Commands, each with the fields that every stage could accept.
@@ -128,8 +142,21 @@ pub fn record_month(period: &str, at: DateTime<Utc>) -> Command {
     Command::RecordMonthlyUsage { usage: month(period), at }
 }
 
+pub fn prove_domain(at: DateTime<Utc>) -> Command {
+    Command::ProveDomain { domain: value("tenant.com"), at }
+}
+
+pub fn join(at: DateTime<Utc>) -> Command {
+    Command::Join { msp: msp_id(), by: owner(), at }
+}
+
+pub fn leave(at: DateTime<Utc>) -> Command {
+    let owner = Personal::Known(value("google-oauth2|ada@acmecorp.com"));
+    Command::Leave { msp: msp_id(), owner, owner_id: self::owner(), at }
+}
+
 /// Every event, with fields that fit the life above.
-pub fn every_event() -> [Event; 9] {
+pub fn every_event() -> [Event; 12] {
     [
         Event::Provisioned { account: account(), at: at(PROVISIONED) },
         Event::Updated {
@@ -149,5 +176,8 @@ pub fn every_event() -> [Event; 9] {
         Event::Deleted { released_short_code: Some(value("acme-corp")), at: at(DELETED) },
         Event::UsageReported { resources: 83, grants: 12, at: at("2026-04-07T16:45:00Z") },
         Event::UsageMonthly { usage: month("2026-04"), at: at("2026-05-01T00:00:07Z") },
+        Event::DomainProven { domain: value("tenant.com"), at: at("2026-04-08T09:00:00Z") },
+        Event::Joined { msp: msp_id(), former_owner: owner(), at: at("2026-04-21T09:00:00Z") },
+        unlinked(at("2026-04-20T09:00:00Z")),
     ]
 }

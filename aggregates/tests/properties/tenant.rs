@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use tenure_aggregates::fold::Corruption;
-use tenure_aggregates::tenant::{Changes, Command, Event, MonthlyUsage, NewAccount, Stage};
+use tenure_aggregates::tenant::{Changes, Command, Event, MonthlyUsage, NewAccount, SHORT_CODE_CLAIM, Stage};
 use tenure_aggregates::values::{ResourceLimit, Retention, SeatLimit, UsagePeriod};
 use tenure_aggregates::{ClaimChange, Decider, Folded, Refusal, Tenant, TenantKind, fold};
 
-use crate::given::tenant::{PROVISIONED, account, every_event, month, reason};
+use crate::given::tenant::{PROVISIONED, account, every_event, join, leave, month, prove_domain, reason};
 use crate::given::{at, msp_id, stored, tenant_id, value};
 use crate::tenant::possible::leads_to;
 
@@ -23,6 +23,9 @@ enum Move {
     Delete { release: bool },
     Report { resources: u32 },
     Bill { months_off: u32 },
+    ProveDomain,
+    Join,
+    Leave,
 }
 
 /// A move, and the minutes that pass before it (at times the clock is set back).
@@ -37,6 +40,9 @@ fn moves() -> impl Strategy<Value = Vec<(Move, i64)>> {
         2 => any::<bool>().prop_map(|release| Move::Delete { release }),
         2 => (0..40u32).prop_map(|resources| Move::Report { resources }),
         4 => (0..3u32).prop_map(|months_off| Move::Bill { months_off }),
+        1 => Just(Move::ProveDomain),
+        1 => Just(Move::Join),
+        1 => Just(Move::Leave),
     ];
     let minutes = prop_oneof![3 => 0..60i64, 3 => 0..60 * 24 * 45i64, 1 => -60 * 24..0i64];
     prop::collection::vec((one, minutes), 0..40)
@@ -71,6 +77,9 @@ impl Move {
                 let period = (0..months_off).fold(due, |period, _| period.next());
                 Command::RecordMonthlyUsage { usage: MonthlyUsage { period, ..month("2026-04") }, at }
             }
+            Self::ProveDomain => prove_domain(at),
+            Self::Join => join(at),
+            Self::Leave => leave(at),
         }
     }
 }
@@ -113,6 +122,11 @@ proptest! {
             prop_assert_eq!(possible.get(event.name()), Some(&after.stage()));
 
             let account = after.account().expect("nothing leads back before provisioning");
+            let kind = match (&event, before.account()) {
+                (Event::Joined { msp, .. }, _) => TenantKind::Customer { msp: *msp },
+                (Event::Unlinked { .. }, _) => TenantKind::Independent,
+                (_, before) => before.map_or(kind, |before| before.kind),
+            };
             prop_assert_eq!((account.tenant_id, account.kind), (tenant_id(), kind));
             prop_assert_eq!(account.short_code.as_str(), "acme-corp");
 
@@ -144,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn an_event_that_can_not_follow_is_refused(kind in kinds(), moves in moves(), which in 0..9usize) {
+    fn an_event_that_can_not_follow_is_refused(kind in kinds(), moves in moves(), which in 0..12usize) {
         let (live, steps) = live(kind, moves);
         let event = every_event()[which].clone();
         let due = match &event {
@@ -185,15 +199,19 @@ proptest! {
     }
 
     #[test]
-    fn the_short_code_is_held_from_provisioning_until_it_is_released(kind in kinds(), moves in moves()) {
-        let mut held = false;
+    fn short_code_and_domain_are_held_until_they_are_released(kind in kinds(), moves in moves()) {
+        let (mut code_held, mut domain_held) = (false, false);
         for Step { before, event, after } in live(kind, moves).1 {
             for claim in before.claims(&event) {
                 let take = matches!(claim, ClaimChange::Take { .. });
-                prop_assert_ne!(take, held);
-                held = take;
+                let (ClaimChange::Take { scope, .. } | ClaimChange::Release { scope, .. }) = claim;
+                let held = if scope == SHORT_CODE_CLAIM { &mut code_held } else { &mut domain_held };
+                prop_assert_ne!(take, *held);
+                *held = take;
             }
-            prop_assert!(held || after.stage() == Stage::Deleted);
+            prop_assert!(code_held || after.stage() == Stage::Deleted);
+            let has_domain = after.account().is_some_and(|account| account.domain.is_some());
+            prop_assert_eq!(domain_held, has_domain && after.stage() != Stage::Deleted);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which event can follow which stage, and where it leads: all 45 pairs.
+//! Which event can follow which stage, and where it leads: all 60 pairs.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,16 @@ pub(crate) fn leads_to(stage: Stage) -> BTreeMap<&'static str, Stage> {
             ("tenant.deprovisioned", Deprovisioning),
             ("tenant.usage.reported", Active),
             ("tenant.usage.monthly", Active),
+            ("tenant.domain.proven", Active),
+            ("tenant.joined", Active),
+            ("tenant.unlinked", Active),
         ],
         Suspended => &[
             ("tenant.updated", Suspended),
             ("tenant.reinstated", Active),
             ("tenant.deprovisioned", Deprovisioning),
             ("tenant.usage.monthly", Suspended),
+            ("tenant.domain.proven", Suspended),
         ],
         Deprovisioning => {
             &[("tenant.restored", Suspended), ("tenant.deleted", Deleted), ("tenant.usage.monthly", Deprovisioning)]
@@ -51,7 +55,7 @@ fn every_event_after_every_stage_leads_on_or_is_impossible() {
 #[test]
 fn a_month_billed_twice_or_left_out_is_impossible() {
     let before = state::<Tenant>(&active());
-    let [.., april] = every_event();
+    let [.., april, _, _, _] = every_event();
     let june = Event::UsageMonthly { usage: crate::given::tenant::month("2026-06"), at: april.at() };
     let billed = before.evolve(&april).expect("April comes first");
     assert!(billed.clone().evolve(&april).is_err());

@@ -7,15 +7,16 @@ use tenure_aggregates::tenant::{Command, Error, Event, Stage};
 
 use super::when;
 use crate::given::tenant::{
-    account, active, active_msp, delete, deleted, deprovision, deprovisioned, deprovisioning, month, provision, reason,
-    record_month, reinstate, renamed, report_usage, restore, suspend, suspended, update,
+    account, active, active_msp, delete, deleted, deprovision, deprovisioned, deprovisioning, join, leave, month,
+    prove_domain, provision, reason, record_month, reinstate, renamed, report_usage, restore, suspend, suspended,
+    unlinked, update,
 };
 use crate::given::{at, value};
 
 type Rule = (Command, Result<Vec<Event>, Error>);
 
-/// Checks one stage's table; nine commands, each once.
-fn assert_rules(history: &[Event], rules: [Rule; 9]) {
+/// Checks one stage's table; twelve commands, each once.
+fn assert_rules(history: &[Event], rules: [Rule; 12]) {
     let commands: HashSet<_> = rules.iter().map(|(command, _)| discriminant(command)).collect();
     assert_eq!(commands.len(), rules.len(), "a command stands in the table twice");
     for (command, then) in rules {
@@ -38,6 +39,9 @@ fn a_tenant_that_is_not_there_can_only_be_provisioned() {
             (delete(now), Err(Error::NotProvisioned)),
             (report_usage(now), Err(Error::NotProvisioned)),
             (record_month("2026-03", now), Err(Error::NotProvisioned)),
+            (prove_domain(now), Err(Error::NotProvisioned)),
+            (join(now), Err(Error::NotProvisioned)),
+            (leave(now), Err(Error::NotProvisioned)),
         ],
     );
 }
@@ -58,6 +62,9 @@ fn an_active_tenant_is_changed_suspended_deprovisioned_and_billed() {
             (delete(now), Err(Error::NotDeprovisioning { stage })),
             (report_usage(now), Ok(vec![Event::UsageReported { resources: 83, grants: 12, at: now }])),
             (record_month("2026-04", now), Ok(vec![Event::UsageMonthly { usage: month("2026-04"), at: now }])),
+            (prove_domain(now), Ok(vec![Event::DomainProven { domain: value("tenant.com"), at: now }])),
+            (join(now), Err(Error::NotIndependent)),
+            (leave(now), Ok(vec![unlinked(now)])),
         ],
     );
 }
@@ -78,6 +85,9 @@ fn a_suspended_tenant_is_changed_reinstated_deprovisioned_and_billed() {
             (delete(now), Err(Error::NotDeprovisioning { stage })),
             (report_usage(now), Err(Error::NotActive { stage })),
             (record_month("2026-04", now), Ok(vec![Event::UsageMonthly { usage: month("2026-04"), at: now }])),
+            (prove_domain(now), Ok(vec![Event::DomainProven { domain: value("tenant.com"), at: now }])),
+            (join(now), Err(Error::NotActive { stage })),
+            (leave(now), Err(Error::NotActive { stage })),
         ],
     );
 }
@@ -98,6 +108,9 @@ fn a_tenant_in_retention_is_restored_or_deleted_and_billed() {
             (delete(now), Err(Error::RetentionRunning { delete_after: at("2026-06-03T09:00:00Z") })),
             (report_usage(now), Err(Error::NotActive { stage })),
             (record_month("2026-04", now), Ok(vec![Event::UsageMonthly { usage: month("2026-04"), at: now }])),
+            (prove_domain(now), Err(Error::NotUpdatable { stage })),
+            (join(now), Err(Error::NotActive { stage })),
+            (leave(now), Err(Error::NotActive { stage })),
         ],
     );
 }
@@ -128,6 +141,9 @@ fn a_deleted_tenant_is_billed_for_its_last_months_and_nothing_else() {
             (delete(now), Err(Error::NotDeprovisioning { stage })),
             (report_usage(now), Err(Error::NotActive { stage })),
             (record_month("2026-04", now), Ok(vec![Event::UsageMonthly { usage: month("2026-04"), at: now }])),
+            (prove_domain(now), Err(Error::NotUpdatable { stage })),
+            (join(now), Err(Error::NotActive { stage })),
+            (leave(now), Err(Error::NotActive { stage })),
         ],
     );
 }

@@ -49,3 +49,17 @@ fn json_is_parsed_by_the_same_rules() {
     assert!(serde_json::from_str::<ShortCode>(r#""-""#).is_err());
     assert!(serde_json::from_str::<ShortCode>("7").is_err());
 }
+
+#[test]
+fn who_chose_none_gets_one_made_from_its_names() {
+    let made = |names: &[&str], number| ShortCode::made_from(names, number).to_string();
+    assert_eq!(made(&["My new tenant", "tenant.com"], None), "my-new-tenant");
+    assert_eq!(made(&["  Acme & Partner, Ltd. ", "acme.example"], Some(2)), "acme-partner-ltd-2");
+    assert_eq!(made(&["李小龙", "dragon.example"], None), "dragon-example");
+    assert_eq!(made(&["å", "ö"], Some(17)), "tenant-17");
+    for number in [None, Some(2), Some(999_999)] {
+        let code = made(&["A name that is much longer than twenty characters"], number);
+        assert!(code.len() <= 20 && ShortCode::parse(&code).is_ok(), "{code}");
+    }
+    assert_eq!(made(&["abcdefghijklm nopqrstuvwxyz"], Some(12345)), "abcdefghijklm-12345", "no hyphen stands double");
+}

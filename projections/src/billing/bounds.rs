@@ -20,12 +20,13 @@ const CLOSE_ENOUGH: i64 = 64;
 
 /// A position up to which nothing occurred at the moment or later.
 pub(super) async fn before(views: &Views, moment: DateTime<Utc>) -> Result<i64, QueryError> {
-    Ok(around(views, moment - CLOCK_TOLERANCE).await?.0)
+    Ok(around(views, moment - CLOCK_TOLERANCE).await?.low)
 }
 
-/// A position after which everything that occurred before the moment was recorded late.
-pub(super) async fn in_time(views: &Views, moment: DateTime<Utc>) -> Result<i64, QueryError> {
-    Ok(around(views, moment + CLOCK_TOLERANCE).await?.1)
+/// A position after which everything that occurred before the moment was recorded late; `None` if nothing was yet.
+pub(super) async fn in_time(views: &Views, moment: DateTime<Utc>) -> Result<Option<i64>, QueryError> {
+    let Around { high, end, .. } = around(views, moment + CLOCK_TOLERANCE).await?;
+    Ok((high < end).then_some(high))
 }
 
 /// The last position of an MSP's events that occurred in a time, however late they were recorded; 0 if there are none.
@@ -48,24 +49,32 @@ pub(super) async fn last(
     }
 }
 
-/// Two positions close together: everything up to the first was recorded before the moment, everything after the second was
-/// not. Found by halving, since the time of recording never falls along positions: that needs no index of its own.
-async fn around(views: &Views, moment: DateTime<Utc>) -> Result<(i64, i64), QueryError> {
+/// Two positions close together, and the last one of all.
+struct Around {
+    /// Everything up to here was recorded before the moment.
+    low: i64,
+    /// Nothing after this was.
+    high: i64,
+    end: i64,
+}
+
+/// Found by halving, since the time of recording never falls along positions: that needs no index of its own.
+async fn around(views: &Views, moment: DateTime<Utc>) -> Result<Around, QueryError> {
     const IS_BEFORE: &str = "coalesce((select e.recorded_at from {billing_events} e \
                              where e.position <= (search.low + search.high) / 2 order by e.position desc limit 1) < $1, \
                              true)";
     let sql = format!(
-        "with recursive search (low, high) as (\
-           select cast(0 as bigint), coalesce(max(position), 0) from {{billing_events}} \
+        "with recursive search (low, high, last) as (\
+           select cast(0 as bigint), coalesce(max(position), 0), coalesce(max(position), 0) from {{billing_events}} \
            union all \
            select case when {IS_BEFORE} then (search.low + search.high) / 2 else search.low end, \
-                  case when {IS_BEFORE} then search.high else (search.low + search.high) / 2 end \
+                  case when {IS_BEFORE} then search.high else (search.low + search.high) / 2 end, search.last \
            from search where search.high - search.low > {CLOSE_ENOUGH}) \
-         select low, high from search order by high - low limit 1"
+         select low, high, last from search order by high - low limit 1"
     );
     match views.query(View::Billing, &sql, vec![micros(moment).into()]).await?[..] {
         [ref row] => match row[..] {
-            [Cell::Integer(low), Cell::Integer(high)] => Ok((low, high)),
+            [Cell::Integer(low), Cell::Integer(high), Cell::Integer(end)] => Ok(Around { low, high, end }),
             _ => Err(QueryError::Malformed),
         },
         _ => Err(QueryError::Malformed),

@@ -7,7 +7,7 @@
 mod asyncapi;
 mod schema;
 
-use tenure_aggregates::{access_token, administrator, tenant};
+use tenure_aggregates::{access_token, administrator, subscription, tenant};
 
 pub use asyncapi::{Topics, asyncapi};
 pub use schema::{schema, schema_path};
@@ -31,6 +31,12 @@ pub enum BillingType {
     Deleted,
     /// A calendar month ended.
     UsageMonthly,
+    /// An account that was there before came to its MSP.
+    Joined,
+    /// It left its MSP.
+    Unlinked,
+    /// It is subscribed to another price.
+    SubscriptionChanged,
 }
 
 /// What the values of a field look like.
@@ -52,6 +58,8 @@ pub enum FieldKind {
     Month,
     /// A whole number from 0, below 2^32.
     Count,
+    /// A price's id in the MSP's billing system.
+    Price,
 }
 
 /// One field of a document.
@@ -89,7 +97,7 @@ const fn or_null(name: &'static str, kind: FieldKind, about: &'static str) -> Fi
 
 impl BillingType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Provisioned,
         Self::Suspended,
         Self::Reinstated,
@@ -97,6 +105,9 @@ impl BillingType {
         Self::Restored,
         Self::Deleted,
         Self::UsageMonthly,
+        Self::Joined,
+        Self::Unlinked,
+        Self::SubscriptionChanged,
     ];
 
     /// The type of the billing event that this makes, if it makes one.
@@ -111,7 +122,16 @@ impl BillingType {
                 tenant::Event::Deleted { .. } => Some(Self::Deleted),
                 tenant::Event::UsageMonthly { .. } => Some(Self::UsageMonthly),
                 // Limits and reports are billed by the month's counts.
-                tenant::Event::Updated { .. } | tenant::Event::UsageReported { .. } => None,
+                tenant::Event::Updated { .. }
+                | tenant::Event::UsageReported { .. }
+                | tenant::Event::DomainProven { .. } => None,
+                tenant::Event::Joined { .. } => Some(Self::Joined),
+                tenant::Event::Unlinked { .. } => Some(Self::Unlinked),
+            },
+            Happened::Subscription(event) => match event {
+                subscription::Event::Changed { .. } => Some(Self::SubscriptionChanged),
+                // Comes with the end of what it was paid for, which is on the bill.
+                subscription::Event::Cancelled { .. } => None,
             },
             // So are people, and tokens not at all.
             Happened::Administrator(
@@ -119,6 +139,7 @@ impl BillingType {
                 | administrator::Event::Accepted { .. }
                 | administrator::Event::Removed { .. },
             )
+            | Happened::Link(_)
             | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
             | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => None,
         }
@@ -141,6 +162,9 @@ impl BillingType {
             Self::Restored => "tenant.restored",
             Self::Deleted => "tenant.deleted",
             Self::UsageMonthly => "tenant.usage.monthly",
+            Self::Joined => "tenant.joined",
+            Self::Unlinked => "tenant.unlinked",
+            Self::SubscriptionChanged => "tenant.subscription.changed",
         }
     }
 
@@ -158,6 +182,9 @@ impl BillingType {
                 "What the tenant held when a calendar month ended; once per tenant and month, also for months that were \
                  missed."
             }
+            Self::Joined => "An account that was there before came to the MSP: its first event on this bill.",
+            Self::Unlinked => "The tenant left the MSP: its last event on this bill.",
+            Self::SubscriptionChanged => "The tenant is subscribed to this price from then on.",
         }
     }
 
@@ -166,7 +193,8 @@ impl BillingType {
     pub const fn fields(self) -> &'static [Field] {
         match self {
             // The short code, which a bill begins with, is in every document.
-            Self::Provisioned | Self::Reinstated | Self::Deleted => &[],
+            Self::Provisioned | Self::Reinstated | Self::Deleted | Self::Joined | Self::Unlinked => &[],
+            Self::SubscriptionChanged => const { &[always("priceId", FieldKind::Price, "The price.")] },
             Self::Suspended => const { &[or_null("reason", FieldKind::Reason, "Why, if somebody said so.")] },
             Self::Deprovisioned => {
                 const { &[always("retentionEndsUtc", FieldKind::Time, "Until when the tenant can be restored.")] }

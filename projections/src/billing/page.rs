@@ -52,7 +52,7 @@ pub struct BillingPages {
 enum Stretch {
     /// Nothing was read yet.
     Unknown,
-    /// Everything there is.
+    /// Up to the end of the log.
     Open,
     /// Up to where what occurred before the filter's end was recorded in time.
     InTime { last: i64, msp: TenantId, to: DateTime<Utc> },
@@ -117,7 +117,10 @@ impl BillingPages {
             self.after = self.after.max(bounds::before(views, from).await?);
         }
         self.stretch = match (self.scope, self.filter.to) {
-            (BillingScope::Msp(msp), Some(to)) => Stretch::InTime { last: bounds::in_time(views, to).await?, msp, to },
+            (BillingScope::Msp(msp), Some(to)) => match bounds::in_time(views, to).await? {
+                Some(last) => Stretch::InTime { last, msp, to },
+                None => Stretch::Open,
+            },
             // One tenant's events are few enough to be read to their end.
             (BillingScope::Customer { .. }, _) | (BillingScope::Msp(_), None) => Stretch::Open,
         };

@@ -6,7 +6,7 @@ use tenure_event_log::Position;
 
 use super::progress::Progress;
 use crate::QueryError;
-use crate::batch::{Cell, Session, Store, StoreError};
+use crate::batch::{Cell, Cells, Session, Store, StoreError};
 
 /// The row.
 const NAME: &str = "billing";
@@ -54,9 +54,19 @@ pub(super) struct Page {
     pub order: Option<Order>,
 }
 
+const READ: &str = "select progress, ordered from {exports} where name = $1";
+
 /// Reads the row.
 pub(super) async fn read(session: &mut Session) -> Result<Page, StoreError> {
-    let rows = session.query("select progress, ordered from {exports} where name = $1", vec![NAME.into()]).await?;
+    page(&session.query(READ, vec![NAME.into()]).await?)
+}
+
+/// Reads the copy, also where the database is open for reading only.
+pub(super) async fn copy(store: &Store) -> Result<Option<Progress>, QueryError> {
+    Ok(page(&store.query(READ, vec![NAME.into()]).await?)?.copy)
+}
+
+fn page(rows: &[Cells]) -> Result<Page, StoreError> {
     let Some(row) = rows.first() else { return Ok(Page::default()) };
     let text = |index: usize| match row.get(index) {
         Some(Cell::Text(text)) => Some(text.as_str()),

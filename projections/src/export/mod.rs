@@ -10,6 +10,7 @@
 //! or not at all. While the export runs, each page it reads begins with the event that it exported last: a log that was cut
 //! behind its back does not go unnoticed.
 
+mod check;
 mod connection;
 mod decided;
 mod establish;
@@ -19,6 +20,7 @@ mod pages;
 mod partition;
 mod progress;
 mod record;
+mod replay;
 mod rescan;
 mod settings;
 mod status;
@@ -32,8 +34,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use check::{CheckError, Checked, check};
 pub use ledger::Order;
 pub use progress::Progress;
+pub use replay::{ReplayError, Selection, TargetError, replay};
 pub use settings::{ExportSettings, Observer, Security, Step};
 pub use status::{ExportState, ExportStatus};
 pub use verdict::Doubt;

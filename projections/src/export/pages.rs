@@ -52,6 +52,19 @@ pub(super) async fn after(
     Ok(Found::Events { events, passed })
 }
 
+/// The billing events at these positions, in any order.
+pub(super) async fn at(views: &Views, positions: &[u64]) -> Result<Vec<BillingEvent>, QueryError> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = (1..=positions.len()).map(|place| format!("${place}")).collect();
+    let (columns, places) = (billing::EVENTS.column_list(), places.join(", "));
+    let sql = format!("select {columns} from {{billing_events}} where position in ({places})");
+    let params = positions.iter().map(|position| cell(Position::new(*position))).collect();
+    let rows = views.query(View::Billing, &sql, params).await?;
+    rows.into_iter().map(BillingEvent::from_cells).collect::<Option<_>>().ok_or(QueryError::Malformed)
+}
+
 /// The billing id that the log's event at a position has, whether it is billed or not; `None` if there is none.
 pub(super) async fn event_at(views: &Views, position: Position) -> Result<Option<Uuid>, ReadError> {
     let Some(before) = position.get().checked_sub(1) else { return Ok(None) };

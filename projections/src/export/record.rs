@@ -3,6 +3,7 @@
 //! Source: the `CloudEvents` specification 1.0.2 and its Kafka protocol binding.
 
 use rdkafka::message::{Header, OwnedHeaders};
+use uuid::Uuid;
 
 use super::settings::ExportSettings;
 use crate::billing::{BillingEvent, DocumentError, document, schema_path};
@@ -32,6 +33,11 @@ pub(super) struct Envelope {
 impl Envelope {
     pub fn new(settings: &ExportSettings) -> Self {
         Self { source: settings.source(), public_url: settings.public_url.clone(), replay: None }
+    }
+
+    /// For copies: `ce_replayid` tells them from what was exported live, and one replay from another.
+    pub fn of_replay(settings: &ExportSettings, id: Uuid) -> Self {
+        Self { replay: Some(id.to_string()), ..Self::new(settings) }
     }
 
     pub fn record(&self, event: &BillingEvent) -> Result<Record, DocumentError> {

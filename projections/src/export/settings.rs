@@ -13,6 +13,9 @@ use super::connection::Connection;
 /// A producer whose transaction stays open blocks read-committed consumers no longer than this, in milliseconds.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
 
+/// What every cell's `ce_source` begins with.
+pub(super) const SOURCE: &str = "urn:tenure:cell:";
+
 /// Properties that exactly-once delivery stands on, or that settings of their own decide.
 const RESERVED: &[&str] = &[
     "acks",
@@ -132,7 +135,7 @@ impl ExportSettings {
     /// `ce_source`: the cell.
     #[must_use]
     pub fn source(&self) -> String {
-        format!("urn:tenure:cell:{}", self.cell)
+        format!("{SOURCE}{}", self.cell)
     }
 
     /// What every client of the brokers needs.

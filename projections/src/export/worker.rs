@@ -20,7 +20,6 @@ use super::status::{Board, ExportState};
 use super::transaction::{Failure, Transactions};
 use crate::Views;
 use crate::batch::{Session, Store, StoreError};
-use crate::billing::BillingEvent;
 
 /// How often a waiting instance tries to get the lease, and a waiting worker looks whether it still has it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -84,6 +83,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Runs what blocks where it may.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
     tokio::task::spawn_blocking(work).await.map_err(Trouble::retry)
+}
+
+/// What comes next, ready to be sent.
+enum Ready {
+    /// A page of events; full if there may be more.
+    Records { records: Vec<Record>, last: Anchor, is_full: bool },
+    /// Nothing more up to the position that the view had reached.
+    Nothing { passed: Position },
+    /// The event exported last is not where it was.
+    Displaced,
 }
 
 pub(super) struct Worker {
@@ -216,38 +225,38 @@ impl Worker {
         self.board.stands_at(place.position());
         self.board.state(ExportState::Exporting, None);
         let mut limit = AT_FIRST;
-        let mut ahead: Option<Found> = None;
+        let mut ahead: Option<Ready> = None;
         let mut looked = Instant::now();
         loop {
             if looked.elapsed() > LOOK {
                 self.ignore_order().await?;
                 looked = Instant::now();
             }
-            let found = match ahead.take() {
-                Some(found) => found,
-                None => self.page(&place, limit).await?,
+            let ready = match ahead.take() {
+                Some(ready) => ready,
+                None => self.ready(&place, limit).await?,
             };
-            let (events, passed) = match found {
-                Found::Events { events, passed } => (events, passed),
-                Found::Displaced => {
+            let (records, last, is_full) = match ready {
+                Ready::Records { records, last, is_full } => (records, last, is_full),
+                Ready::Nothing { passed } => {
+                    self.board.passed(passed);
+                    if self.events_after(passed).await? {
+                        // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
+                        self.pause(GATHERED_FOR).await?;
+                    }
+                    continue;
+                }
+                Ready::Displaced => {
                     self.displaced(&place).await?;
                     continue;
                 }
             };
-            let Some(last) = events.last() else {
-                self.board.passed(passed);
-                if self.events_after(passed).await? {
-                    // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
-                    self.pause(GATHERED_FOR).await?;
-                }
-                continue;
-            };
             let next = Progress { position: last.position.get(), event_id: Some(last.event_id), ..place.clone() };
-            let (count, is_full, began) = (events.len(), events.len() >= limit, Instant::now());
-            let sent = self.send(transactions, events, next.clone());
+            let (count, began) = (records.len(), Instant::now());
+            let sent = self.commit(transactions, records, next.clone());
             let sent = if is_full {
-                // The next page is read while the brokers take this one.
-                let (sent, page) = tokio::join!(sent, self.page(&next, limit));
+                // The next page is made ready while the brokers take this one.
+                let (sent, page) = tokio::join!(sent, self.ready(&next, limit));
                 ahead = page.ok();
                 sent
             } else {
@@ -265,6 +274,20 @@ impl Worker {
                 _ => limit,
             };
         }
+    }
+
+    /// The next page, as records.
+    async fn ready(&self, place: &Progress, limit: usize) -> Result<Ready, Trouble> {
+        let (events, passed) = match self.page(place, limit).await? {
+            Found::Events { events, passed } => (events, passed),
+            Found::Displaced => return Ok(Ready::Displaced),
+        };
+        let Some(last) = events.last() else { return Ok(Ready::Nothing { passed }) };
+        let last = Anchor { position: last.position, event_id: last.event_id };
+        let (envelope, is_full) = (self.envelope.clone(), events.len() >= limit);
+        let records =
+            blocking(move || events.iter().map(|event| envelope.record(event)).collect::<Result<Vec<_>, _>>());
+        Ok(Ready::Records { records: records.await?.map_err(Trouble::retry)?, last, is_full })
     }
 
     async fn page(&self, place: &Progress, limit: usize) -> Result<Found, Trouble> {
@@ -286,19 +309,6 @@ impl Worker {
     /// The billing id of the log's event there.
     pub(super) async fn event_at(&self, position: Position) -> Result<Option<Uuid>, Trouble> {
         self.unless_stopped(async { pages::event_at(&self.views, position).await.map_err(Trouble::retry) }).await
-    }
-
-    async fn send(
-        &self,
-        transactions: &Arc<Transactions>,
-        events: Vec<BillingEvent>,
-        progress: Progress,
-    ) -> Result<(), Trouble> {
-        let envelope = self.envelope.clone();
-        let records =
-            blocking(move || events.iter().map(|event| envelope.record(event)).collect::<Result<Vec<_>, _>>());
-        let records = records.await?.map_err(Trouble::retry)?;
-        self.commit(transactions, records, progress).await
     }
 
     pub(super) async fn commit(

@@ -29,6 +29,8 @@ pub(super) const TENANTS: Table = Table {
         nullable_integer("deleted_at"),
         integer("last_activity_at"),
         integer("sequence"),
+        nullable_text("owner"),
+        nullable_text("former_owner"),
         text("administrators"),
     ],
     key: 1,
@@ -41,7 +43,7 @@ pub(super) const TENANTS: Table = Table {
 pub struct TenantRecord {
     /// The tenant.
     pub tenant_id: TenantId,
-    /// A customer (and whose), or an MSP itself.
+    /// A customer (and whose), an MSP itself, or neither.
     pub kind: TenantKind,
     /// Unique in the cell.
     pub short_code: String,
@@ -73,6 +75,10 @@ pub struct TenantRecord {
     pub last_activity_at: DateTime<Utc>,
     /// The last sequence of the tenant's own stream: its version.
     pub sequence: u64,
+    /// Whose it is since its MSP let it go, by a pseudonym.
+    pub owner: Option<String>,
+    /// Who agreed that its MSP manages it, by a pseudonym, if somebody had to.
+    pub former_owner: Option<String>,
 }
 
 /// A record, and what the projector has to remember to keep it.
@@ -107,6 +113,8 @@ impl Row for DirectoryRow {
             record.deleted_at.map(micros).into(),
             micros(record.last_activity_at).into(),
             i64::try_from(record.sequence).unwrap_or(i64::MAX).into(),
+            record.owner.into(),
+            record.former_owner.into(),
             serde_json::json!(administrators).to_string().into(),
         ]
     }
@@ -131,6 +139,8 @@ impl Row for DirectoryRow {
             deleted_at: cells.optional_time().ok()?,
             last_activity_at: cells.time()?,
             sequence: cells.number()?,
+            owner: cells.optional_text().ok()?,
+            former_owner: cells.optional_text().ok()?,
         };
         Some(Self { record, administrators: cells.json()? })
     }
@@ -140,6 +150,7 @@ fn kind_cells(kind: TenantKind) -> (Cell, Cell) {
     match kind {
         TenantKind::Msp => ("msp".into(), Cell::Null),
         TenantKind::Customer { msp } => ("customer".into(), msp.to_string().into()),
+        TenantKind::Independent => ("independent".into(), Cell::Null),
     }
 }
 
@@ -149,6 +160,7 @@ pub(super) fn read_kind(cells: &mut CellsReader) -> Option<TenantKind> {
     let msp = cells.optional_text().ok()?;
     match (kind.as_str(), msp) {
         ("msp", None) => Some(TenantKind::Msp),
+        ("independent", None) => Some(TenantKind::Independent),
         ("customer", Some(msp)) => Some(TenantKind::Customer { msp: msp.parse().ok()? }),
         _ => None,
     }

@@ -13,14 +13,18 @@ use crate::{QueryError, Views};
 const PAGE: i64 = 10_000;
 
 /// A tenant's place in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantStage {
     /// The tenant.
     pub tenant_id: TenantId,
-    /// A customer (and whose), or an MSP itself.
+    /// A customer (and whose), an MSP itself, or neither.
     pub kind: TenantKind,
     /// Where it is in its life.
     pub status: Stage,
+    /// Whose it is since its MSP let it go, by a pseudonym.
+    pub owner: Option<String>,
+    /// Who agreed that its MSP manages it, by a pseudonym, if somebody had to.
+    pub former_owner: Option<String>,
 }
 
 /// All tenants' stages.
@@ -39,7 +43,8 @@ pub struct TenantStages {
 pub async fn stages(views: &Views) -> Result<TenantStages, QueryError> {
     // The position first: what commits while the pages are read is then in them, or follows from the feed, or both.
     let position = views.committed_position(View::Tenants).await?;
-    let sql = "select tenant_id, kind, msp_id, status from {tenants} where tenant_id > $1 order by tenant_id limit $2";
+    let sql = "select tenant_id, kind, msp_id, status, owner, former_owner from {tenants} where tenant_id > $1 \
+               order by tenant_id limit $2";
     let (mut tenants, mut after) = (Vec::new(), String::new());
     loop {
         let page = views.query(View::Tenants, sql, vec![after.as_str().into(), PAGE.into()]).await?;
@@ -51,7 +56,9 @@ pub async fn stages(views: &Views) -> Result<TenantStages, QueryError> {
             let mut read = || {
                 let tenant_id: TenantId = cells.parsed()?;
                 let kind = read_kind(&mut cells)?;
-                Some(TenantStage { tenant_id, kind, status: stage_named(&cells.text()?)? })
+                let status = stage_named(&cells.text()?)?;
+                let (owner, former_owner) = (cells.optional_text().ok()?, cells.optional_text().ok()?);
+                Some(TenantStage { tenant_id, kind, status, owner, former_owner })
             };
             let stage = read().ok_or(QueryError::Malformed)?;
             after = stage.tenant_id.to_string();

@@ -4,6 +4,7 @@
 //! Tests share the run's broker and use topics and a cell of their own; those that harm the broker start one. They return at
 //! once with `WITHOUT_KAFKA=1`.
 
+mod checked;
 mod comparison;
 mod crashes;
 mod doubts;

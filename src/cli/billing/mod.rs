@@ -1,6 +1,7 @@
 //! `tenure billing`.
 
 mod reconcile;
+mod replay;
 mod resume;
 
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub enum Billing {
     ///
     /// Reads beside a running service, and changes nothing.
     Reconcile(reconcile::Reconcile),
+    /// Write billing events of a time or a part of the log once more, to a topic of their own.
+    Replay(replay::Replay),
 }
 
 impl Billing {
@@ -24,6 +27,7 @@ impl Billing {
         match self {
             Self::Resume(resume) => resume.run(config),
             Self::Reconcile(reconcile) => reconcile.run(config),
+            Self::Replay(replay) => replay.run(config),
         }
     }
 }

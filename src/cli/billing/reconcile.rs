@@ -4,9 +4,11 @@ use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
-use tenure_event_log::EventLog;
+use serde_json::json;
+use tenure_event_log::{EventLog, Position};
 use tenure_projections::Views;
 use tenure_projections::billing::{MonthTotal, Reconciliation, msps};
+use tenure_projections::export::{Checked, ExportSettings, check};
 
 use crate::cli::{block_on, reading_views};
 use crate::config::Config;
@@ -22,7 +24,12 @@ pub struct Reconcile {
     /// Events that occurred on this day or at this moment, or earlier.
     #[arg(long, value_name = "WHEN")]
     to: Option<Moment>,
-    /// Print the JSON array that the API answers.
+    /// Hold a Kafka topic against the log instead: missing, extra, doubled, altered and misplaced events. Without a name
+    /// the topic that this cell exports to. Exits 1 if anything is found.
+    #[arg(long, value_name = "NAME", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "an option whose value may be left out")]
+    topic: Option<Option<String>>,
+    /// Print JSON: the array that the API answers, or an object with what was found in the topic.
     #[arg(long)]
     json: bool,
 }
@@ -31,7 +38,40 @@ impl Reconcile {
     /// Reads the views as they are; says so where they have not read the whole log.
     pub fn run(&self, config: &Config) -> anyhow::Result<()> {
         let range = moment::range(self.from, self.to).context("--from must not be later than --to")?;
-        block_on(reading_views(config, async |log, views| self.sum(log, views, range).await))
+        match &self.topic {
+            None => block_on(reading_views(config, async |log, views| self.sum(log, views, range).await)),
+            Some(topic) => {
+                let settings = config.export.as_ref().context("no brokers are configured (kafka_brokers)")?;
+                let topic = topic.as_deref().unwrap_or(&settings.topic);
+                block_on(reading_views(config, async |_, views| self.hold(settings, views, topic, range).await))
+            }
+        }
+    }
+
+    async fn hold(&self, settings: &ExportSettings, views: &Views, topic: &str, range: Range) -> anyhow::Result<()> {
+        let Checked { report, upto, since } = check(settings, views, topic, range).await?;
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            let mut found = serde_json::to_value(&report)?;
+            found["topic"] = json!(topic);
+            found["position"] = json!(upto.get());
+            writeln!(out, "{found:#}")?;
+        } else {
+            for finding in &report.findings {
+                writeln!(out, "{finding}")?;
+            }
+            writeln!(
+                out,
+                "{topic}: {} records, {} events in the log up to position {upto}; {}.",
+                report.records, report.events, report.counts
+            )?;
+        }
+        out.flush()?;
+        if since > Position::START {
+            eprintln!("The export was told to begin after position {since}: what was before may be missing.");
+        }
+        anyhow::ensure!(report.is_clean(), "{topic} does not hold what the log says");
+        Ok(())
     }
 
     async fn sum(&self, log: &EventLog, views: &Views, (from, to): Range) -> anyhow::Result<()> {

@@ -1,12 +1,13 @@
-//! What events mean to the gate: nothing but each tenant's place in the tree and its stage.
+//! What events mean to the gate: each tenant's place in the tree and its stage, and whom its links let in.
 
 use std::collections::{HashMap, HashSet};
 
 use tenure_aggregates::tenant::{Event, Stage, Tenant};
-use tenure_aggregates::{Decider, TenantId, decode, fold::Corruption};
+use tenure_aggregates::{Decider, Link, TenantId, TenantKind, decode, fold::Corruption};
 use tenure_event_log::{Position, RecordedEvent};
 
 use super::Standing;
+use super::links::Links;
 
 /// An event about a tenant or a token that this release can't read. A newer one may have written it: what it means for
 /// access is not guessed, and nobody else is affected.
@@ -34,17 +35,34 @@ pub(super) struct Applied {
     pub unreadable: Option<Unreadable>,
 }
 
+/// What an MSP's coming or going says of one person in a tenant, named by a pseudonym.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The tenant is this person's since its MSP let it go.
+    Owner(String),
+    /// This person agreed that an MSP manages the tenant, and is an administrator like others.
+    Former(String),
+}
+
 /// Every tenant there ever was.
 #[derive(Debug, Default)]
 pub(super) struct Tenants {
     known: HashMap<TenantId, Standing>,
     /// Tenants that something happened to which this release can't read.
     undecidable: HashSet<TenantId>,
+    owners: HashMap<TenantId, Ownership>,
+    pub links: Links,
 }
 
 impl Tenants {
-    pub fn new(tenants: Vec<(TenantId, Standing)>) -> Self {
-        Self { known: tenants.into_iter().collect(), undecidable: HashSet::new() }
+    pub fn new(tenants: Vec<(TenantId, Standing)>, owners: Vec<(TenantId, Ownership)>, links: Links) -> Self {
+        let (known, owners) = (tenants.into_iter().collect(), owners.into_iter().collect());
+        Self { known, undecidable: HashSet::new(), owners, links }
+    }
+
+    /// Who owns the tenant, or did.
+    pub fn ownership(&self, tenant: TenantId) -> Option<&Ownership> {
+        self.owners.get(&tenant)
     }
 
     pub fn get(&self, tenant: TenantId) -> Option<Standing> {
@@ -58,9 +76,14 @@ impl Tenants {
 
     /// Takes over what an event says. Streams of other aggregates say nothing to the gate.
     pub fn apply(&mut self, event: &RecordedEvent) -> Applied {
-        if event.stream.aggregate_type != Tenant::TYPE {
-            return Applied::default();
+        match &*event.stream.aggregate_type {
+            Tenant::TYPE => self.apply_to_tenant(event),
+            Link::TYPE => self.links.apply(event),
+            _ => Applied::default(),
         }
+    }
+
+    fn apply_to_tenant(&mut self, event: &RecordedEvent) -> Applied {
         let tenant = TenantId::from_uuid(event.tenant_id);
         let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, &event.payload) {
             Ok(decoded) => decoded,
@@ -78,13 +101,29 @@ impl Tenants {
             Event::Reinstated { .. } => Stage::Active,
             Event::Deprovisioned { .. } => Stage::Deprovisioning,
             Event::Deleted { .. } => Stage::Deleted,
-            Event::Updated { .. } | Event::UsageReported { .. } | Event::UsageMonthly { .. } => {
-                return Applied::default();
+            Event::Joined { msp, former_owner, .. } => {
+                self.owners.insert(tenant, Ownership::Former(former_owner.to_string()));
+                return self.belongs(tenant, TenantKind::Customer { msp });
             }
+            Event::Unlinked { owner_id, .. } => {
+                self.owners.insert(tenant, Ownership::Owner(owner_id.to_string()));
+                return self.belongs(tenant, TenantKind::Independent);
+            }
+            Event::Updated { .. }
+            | Event::UsageReported { .. }
+            | Event::UsageMonthly { .. }
+            | Event::DomainProven { .. } => return Applied::default(),
         };
         if let Some(standing) = self.known.get_mut(&tenant) {
             standing.stage = stage;
         }
         Applied { deleted: stage == Stage::Deleted, unreadable: None }
+    }
+
+    fn belongs(&mut self, tenant: TenantId, kind: TenantKind) -> Applied {
+        if let Some(standing) = self.known.get_mut(&tenant) {
+            standing.kind = kind;
+        }
+        Applied::default()
     }
 }

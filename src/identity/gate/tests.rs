@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::json;
-use tenure_aggregates::TenantId;
+use tenure_aggregates::link::{self, GroupGrant, GroupRole, NewLink, Origin};
 use tenure_aggregates::tenant::{Event, Stage, TenantKind};
-use tenure_aggregates::values::Reason;
+use tenure_aggregates::values::{Groups, Reason, SubjectId, UserId};
+use tenure_aggregates::{Decider, Link, LinkId, Personal, TenantId};
 use tenure_event_log::{Position, StreamId};
 use uuid::Uuid;
 
-use super::{Gate, GateStart, Standing};
+use super::{Gate, GateStart, LinkStanding, Ownership, Standing};
 use crate::identity::denied::Denied;
 use crate::identity::tests::cell::{Cell, new_event, within};
 
@@ -79,7 +80,7 @@ async fn what_the_views_know_is_not_read_again() {
     let suspended = Standing { kind: TenantKind::Customer { msp }, stage: Stage::Suspended };
     let active = Standing { kind: TenantKind::Msp, stage: Stage::Active };
     let tenants = vec![(msp, active), (tenant, suspended)];
-    let start = GateStart { position, tenants, tokens: Vec::new() };
+    let start = GateStart { position, tenants, ..GateStart::default() };
     let gate = Gate::start(cell.log.clone(), start).await.unwrap();
     assert_eq!(gate.check(tenant), Err(Denied::TenantSuspended));
     assert!(gate.wait_for(cell.reinstate(tenant).await, SOON).await);
@@ -143,4 +144,73 @@ async fn a_long_log_is_read_to_its_end_before_the_start_is_over() {
     let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
     assert_eq!(gate.position(), last);
     assert!(gate.check(tenant).is_ok());
+}
+
+#[tokio::test]
+async fn a_tenant_without_an_msp_passes_whatever_becomes_of_the_msp_that_let_it_go() {
+    let cell = Cell::new().await;
+    let (msp, other) = (cell.msp().await, cell.msp().await);
+    let tenant = cell.customer(msp).await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let (at, owner_id) = (Utc::now(), SubjectId::parse("~owner").unwrap());
+    let owner = Personal::Known(UserId::parse("ada@acme.example").unwrap());
+    cell.append(tenant, &Event::Unlinked { msp, owner, owner_id: owner_id.clone(), at }).await;
+    assert!(gate.wait_for(cell.suspend(msp).await, SOON).await);
+    assert_eq!((gate.check(tenant), gate.msp_of(tenant)), (Ok(TenantKind::Independent), None));
+    assert_eq!(gate.ownership(tenant), Some(Ownership::Owner("~owner".to_owned())));
+
+    let joined = Event::Joined { msp: other, former_owner: owner_id, at };
+    assert!(gate.wait_for(cell.append(tenant, &joined).await, SOON).await);
+    assert_eq!(gate.check(tenant), Ok(TenantKind::Customer { msp: other }));
+    assert_eq!(gate.ownership(tenant), Some(Ownership::Former("~owner".to_owned())));
+    assert!(gate.wait_for(cell.suspend(other).await, SOON).await);
+    assert_eq!(gate.check(tenant), Err(Denied::TenantSuspended));
+}
+
+#[tokio::test]
+async fn a_link_lets_its_groups_in_while_the_msp_manages_the_account() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let tenant = cell.customer(msp).await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let at = Utc::now();
+    let grant = |id: &str, role| GroupGrant { id: id.parse().unwrap(), role };
+    let link = NewLink {
+        msp,
+        account: tenant,
+        name: "Acme".parse().unwrap(),
+        domain: "acme.example".parse().unwrap(),
+        groups: vec![grant("g1", GroupRole::Auditor), grant("g2", GroupRole::Admin)].try_into().unwrap(),
+        dns_challenge: "abc".parse().unwrap(),
+    };
+    let role = |groups: &[&str]| gate.group_role(msp, tenant, &Groups::parse(groups).unwrap());
+    let append = async |event: link::Event| {
+        let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
+        let new = new_event(event.name(), serde_json::to_value(&event).unwrap());
+        assert!(gate.wait_for(cell.append_to(stream, msp, new).await, SOON).await);
+    };
+    append(link::Event::Created { link: link.clone(), origin: Origin::Existing, at }).await;
+    assert_eq!(role(&["g1", "g2"]), None, "the account is not managed yet");
+    append(link::Event::Invited { at }).await;
+    assert_eq!(role(&["g1"]), None);
+    append(link::Event::Accepted { at }).await;
+    assert_eq!((role(&["g1"]), role(&["g2", "g1"])), (Some(GroupRole::Auditor), Some(GroupRole::Admin)));
+    assert_eq!(gate.let_in(msp, &Groups::parse(&["g2", "x"]).unwrap()), [(tenant, GroupRole::Admin)]);
+    let only = vec![grant("g3", GroupRole::User)].try_into().unwrap();
+    append(link::Event::Updated { name: None, groups: Some(only), at }).await;
+    assert_eq!((role(&["g1", "g2"]), role(&["g3"])), (None, Some(GroupRole::User)));
+    append(link::Event::Unlinked { at }).await;
+    assert_eq!((role(&["g3"]), gate.let_in(msp, &Groups::parse(&["g3"]).unwrap())), (None, vec![]));
+
+    // What the views know is enough, and an event that nobody here can read lets nobody in.
+    let standing = LinkStanding { msp, account: tenant, stage: link::Stage::Pending, groups: link.groups };
+    let tenants = vec![(msp, Standing { kind: TenantKind::Msp, stage: Stage::Active })];
+    let start = GateStart { position: gate.position(), tenants, links: vec![standing], ..GateStart::default() };
+    let gate = Gate::start(cell.log.clone(), start).await.unwrap();
+    let groups = Groups::parse(&["g1"]).unwrap();
+    assert_eq!(gate.group_role(msp, tenant, &groups), Some(GroupRole::Auditor));
+    let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
+    let unknown = new_event("link.enchanted", json!({ "link.enchanted": {} }));
+    assert!(gate.wait_for(cell.append_to(stream, msp, unknown).await, SOON).await);
+    assert_eq!(gate.group_role(msp, tenant, &groups), None);
 }

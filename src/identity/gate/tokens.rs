@@ -21,6 +21,8 @@ pub struct KnownToken {
     pub hash: TokenHash,
     /// The tenant that it acts in.
     pub tenant: TenantId,
+    /// In whose tree that tenant stood when the token was made: the MSP's, or its own.
+    pub made_below: TenantId,
     /// What its bearer is there.
     pub role: Role,
     /// The groups that its bearer is in.
@@ -84,11 +86,12 @@ impl Tokens {
 
     fn changed(&mut self, id: AccessTokenId, event: &RecordedEvent) -> Option<Unreadable> {
         match decode::<AccessToken>(&event.event_type, &event.event_version, &event.payload) {
-            Ok(Event::Created { tenant_id, role, groups, hash, expires_at, .. }) => {
+            Ok(Event::Created { tenant_id, kind, role, groups, hash, expires_at, .. }) => {
                 // Read again, it must not forget what the views knew of its uses.
                 let uses = self.get(id).map_or_else(Folded::default, |known| known.uses.clone());
                 let groups = Arc::new(groups);
-                self.insert(KnownToken { id, hash, tenant: tenant_id, role, groups, expires_at, uses });
+                let made_below = kind.root(tenant_id);
+                self.insert(KnownToken { id, hash, tenant: tenant_id, made_below, role, groups, expires_at, uses });
                 None
             }
             Ok(Event::Revoked { .. }) => {

@@ -7,6 +7,7 @@ use cedar_policy::{
     Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request, RestrictedExpression,
     Schema, ValidationMode, Validator,
 };
+use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::{TenantId, TenantKind};
 
 use super::{Action, Resource};
@@ -33,6 +34,7 @@ pub(super) struct Engine {
     tenant: EntityTypeName,
     person: EntityTypeName,
     role: EntityTypeName,
+    group_role: EntityTypeName,
     action: EntityTypeName,
 }
 
@@ -55,32 +57,45 @@ impl Engine {
             tenant: name("Tenant")?,
             person: name("Person")?,
             role: name("Role")?,
+            group_role: name("GroupRole")?,
             action: name("Action")?,
         })
     }
 
     /// Cedar's answer. What Cedar can't evaluate is denied.
     pub fn decide(&self, principal: &Principal, action: Action, resource: Resource) -> bool {
-        match self.ask(principal, action, resource) {
+        let role = uid(&self.role, principal.role.as_str());
+        let own = Resource { tenant: principal.tenant, kind: principal.kind };
+        self.answer(role, own, action, resource)
+    }
+
+    /// Cedar's answer for an MSP's people in an account that it manages, where a group of theirs has this role.
+    pub fn decide_for_group(&self, role: GroupRole, action: Action) -> bool {
+        let msp = TenantId::from_uuid(uuid::Uuid::nil());
+        let account = TenantId::from_uuid(uuid::Uuid::max());
+        let resource = Resource { tenant: account, kind: TenantKind::Customer { msp } };
+        let own = Resource { tenant: msp, kind: TenantKind::Msp };
+        self.answer(uid(&self.group_role, role.as_str()), own, action, resource)
+    }
+
+    fn answer(&self, role: EntityUid, own: Resource, action: Action, resource: Resource) -> bool {
+        match self.ask(role.clone(), own, action, resource) {
             Ok(decision) => decision == Decision::Allow,
             Err(error) => {
-                tracing::error!(%action, role = %principal.role, %error, "the policies could not be evaluated");
+                tracing::error!(%action, %role, %error, "the policies could not be evaluated");
                 false
             }
         }
     }
 
-    fn ask(&self, principal: &Principal, action: Action, resource: Resource) -> Result<Decision, PolicyError> {
+    fn ask(&self, role: EntityUid, own: Resource, action: Action, resource: Resource) -> Result<Decision, PolicyError> {
         let person = uid(&self.person, "caller");
-        let role = uid(&self.role, principal.role.as_str());
-        let attributes =
-            [("tenant".to_owned(), RestrictedExpression::new_entity_uid(self.tenant_uid(principal.tenant)))];
+        let attributes = [("tenant".to_owned(), RestrictedExpression::new_entity_uid(self.tenant_uid(own.tenant)))];
         let mut entities = vec![
             Entity::new(person.clone(), HashMap::from(attributes), HashSet::from([role.clone()]))
                 .map_err(PolicyError::new)?,
             Entity::new_no_attrs(role, HashSet::new()),
         ];
-        let own = Resource { tenant: principal.tenant, kind: principal.kind };
         entities.extend(self.tenant_and_msp(own)?);
         entities.extend(self.tenant_and_msp(resource)?);
         // The principal's tenant, the resource and the MSPs above them may be the same.
@@ -110,6 +125,7 @@ impl Engine {
         };
         match tenant.kind {
             TenantKind::Msp => Ok(vec![make(tenant.tenant, "msp", HashSet::new())?]),
+            TenantKind::Independent => Ok(vec![make(tenant.tenant, "independent", HashSet::new())?]),
             TenantKind::Customer { msp } => Ok(vec![
                 make(tenant.tenant, "customer", HashSet::from([self.tenant_uid(msp)]))?,
                 make(msp, "msp", HashSet::new())?,

@@ -8,6 +8,7 @@ mod tests;
 use std::fmt;
 use std::sync::OnceLock;
 
+use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::{Role, TenantId, TenantKind};
 
 use super::principal::Principal;
@@ -69,6 +70,25 @@ actions! {
     AdministerTokens = "administerTokens",
     /// Ask who one is. Resource: the own tenant.
     WhoAmI = "whoAmI",
+    /// Link an account, new or existing. Resource of this and the other actions on links: the MSP; for its groups the
+    /// account.
+    CreateLink = "createLink",
+    /// See links.
+    ReadLink = "readLink",
+    /// Change what an account is called and whom a link lets in.
+    UpdateLink = "updateLink",
+    /// Give up a link, and with it an account that the MSP manages.
+    RemoveLink = "removeLink",
+    /// Let an account go.
+    UnlinkAccount = "unlinkAccount",
+    /// Prove an account's domain.
+    VerifyDomain = "verifyDomain",
+    /// Choose what an account pays for.
+    ChangeSubscription = "changeSubscription",
+    /// Ask an existing account's owner.
+    InviteAccount = "inviteAccount",
+    /// Answer an MSP that asked. Resource: the own tenant.
+    AnswerInvitation = "answerInvitation",
 }
 
 impl fmt::Display for Action {
@@ -102,7 +122,7 @@ impl Relation {
         match resource.kind {
             _ if resource.tenant == principal.tenant => Self::Own,
             TenantKind::Customer { msp } if msp == principal.tenant => Self::Customer,
-            TenantKind::Customer { .. } => Self::ForeignCustomer,
+            TenantKind::Customer { .. } | TenantKind::Independent => Self::ForeignCustomer,
             TenantKind::Msp => Self::ForeignMsp,
         }
     }
@@ -115,6 +135,7 @@ impl Relation {
 pub struct Authorizer {
     engine: Engine,
     remembered: Vec<OnceLock<bool>>,
+    by_group: Vec<OnceLock<bool>>,
 }
 
 impl Authorizer {
@@ -123,8 +144,23 @@ impl Authorizer {
     /// # Errors
     /// A policy or the schema is wrong: a defect of the release.
     pub fn new() -> Result<Self, PolicyError> {
-        let combinations = Role::ALL.len() * 2 * Action::ALL.len() * Relation::COUNT;
-        Ok(Self { engine: Engine::new()?, remembered: (0..combinations).map(|_| OnceLock::new()).collect() })
+        let unknown = |combinations: usize| (0..combinations).map(|_| OnceLock::new()).collect();
+        Ok(Self {
+            engine: Engine::new()?,
+            remembered: unknown(Role::ALL.len() * 2 * Action::ALL.len() * Relation::COUNT),
+            by_group: unknown(GroupRole::ALL.len() * Action::ALL.len()),
+        })
+    }
+
+    /// Whether people of an MSP may do this to an account that it manages, whatever their own role, because of the highest
+    /// role that a group gives them there.
+    #[must_use]
+    pub fn group_allows(&self, role: GroupRole, action: Action) -> bool {
+        let index = role as usize * Action::ALL.len() + action as usize;
+        match self.by_group.get(index) {
+            Some(answer) => *answer.get_or_init(|| self.engine.decide_for_group(role, action)),
+            None => self.engine.decide_for_group(role, action),
+        }
     }
 
     /// Whether the principal may do this to the tenant. Where it may do it to tenants of its own ([`Self::may_ever`]),

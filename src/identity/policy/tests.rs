@@ -1,6 +1,7 @@
 //! Who may do what, exhaustively: every role, every action, every place that a resource can have.
 
 use chrono::DateTime;
+use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::{Role, TenantId, TenantKind};
 use uuid::Uuid;
 
@@ -44,14 +45,54 @@ const MSP_TO_ITSELF: &[(Role, &[Action])] = &[
             Action::UpdateTenant,
             Action::ReportUsage,
             Action::ReadBilling,
+            Action::CreateLink,
+            Action::ReadLink,
+            Action::UpdateLink,
+            Action::RemoveLink,
+            Action::UnlinkAccount,
+            Action::VerifyDomain,
+            Action::ChangeSubscription,
+            Action::InviteAccount,
             Action::AdministerTokens,
         ],
     ),
+    (
+        Role::PrimeAdmin,
+        &[
+            Action::CreateLink,
+            Action::ReadLink,
+            Action::UpdateLink,
+            Action::RemoveLink,
+            Action::UnlinkAccount,
+            Action::VerifyDomain,
+            Action::ChangeSubscription,
+            Action::InviteAccount,
+        ],
+    ),
+    (Role::Admin, &[Action::ReadLink, Action::UpdateLink, Action::VerifyDomain, Action::ChangeSubscription]),
+    (Role::ReadOnly, &[Action::ReadLink]),
+    (Role::Auditor, &[Action::ReadLink]),
     (Role::Billing, &[Action::ReadBilling]),
 ];
 
-/// What a customer's people may do to the customer, beside what everybody may.
-const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[];
+/// What a tenant's people may do to the tenant, beside what everybody may, whether it has an MSP or not.
+const CUSTOMER_TO_ITSELF: &[(Role, &[Action])] = &[(Role::PrimeAdmin, &[Action::AnswerInvitation])];
+
+/// What an MSP's people may do to an account that it manages, by the role that a group gives them there.
+const GROUP_TO_ACCOUNT: &[(GroupRole, &[Action])] = &[
+    (GroupRole::Auditor, &[Action::ReadLink, Action::ReadTenant]),
+    (GroupRole::Admin, KEEPS_AN_ACCOUNT),
+    (GroupRole::Owner, KEEPS_AN_ACCOUNT),
+];
+
+const KEEPS_AN_ACCOUNT: &[Action] = &[
+    Action::ReadLink,
+    Action::UpdateLink,
+    Action::VerifyDomain,
+    Action::ChangeSubscription,
+    Action::ReadTenant,
+    Action::UpdateTenant,
+];
 
 /// What anybody may do to tenants of others.
 const NOTHING: &[(Role, &[Action])] = &[];
@@ -93,12 +134,12 @@ fn resource(principal: &Principal, relation: Relation) -> Resource {
         Relation::ForeignMsp => match principal.kind {
             // Also the MSP above a customer is a stranger to the customer's people.
             TenantKind::Customer { msp } => Resource { tenant: msp, kind: TenantKind::Msp },
-            TenantKind::Msp => Resource { tenant: tenant(), kind: TenantKind::Msp },
+            TenantKind::Msp | TenantKind::Independent => Resource { tenant: tenant(), kind: TenantKind::Msp },
         },
         Relation::ForeignCustomer => {
             let msp = match principal.kind {
                 TenantKind::Customer { msp } => msp,
-                TenantKind::Msp => tenant(),
+                TenantKind::Msp | TenantKind::Independent => tenant(),
             };
             Resource { tenant: tenant(), kind: TenantKind::Customer { msp } }
         }
@@ -142,6 +183,36 @@ fn remembered_answers_are_what_cedar_answers_for_other_tenants() {
         }
     }
     assert!(authorizer.remembered.iter().all(|answer| answer.get().is_some()), "each combination has a place");
+}
+
+#[test]
+fn independent_tenants_stand_where_customers_stand() {
+    let authorizer = Authorizer::new().unwrap();
+    for (customer, _, relation, action) in combinations().filter(|(_, is_msp, ..)| !is_msp) {
+        let independent = Principal { kind: TenantKind::Independent, ..customer.clone() };
+        let asked = |principal: &Principal| authorizer.engine.decide(principal, action, resource(principal, relation));
+        let of_both = (asked(&customer), asked(&independent));
+        assert_eq!(of_both.0, of_both.1, "{} {action} {relation:?}", customer.role);
+    }
+    for (principal, is_msp, relation, action) in combinations() {
+        let nobodys = Resource { tenant: tenant(), kind: TenantKind::Independent };
+        let allowed = authorizer.engine.decide(&principal, action, nobodys);
+        assert!(!allowed, "{} {action} {relation:?} MSP: {is_msp}", principal.role);
+    }
+}
+
+#[test]
+fn a_group_lets_its_people_do_what_the_table_says() {
+    let authorizer = Authorizer::new().unwrap();
+    for _ in 0..2 {
+        for role in GroupRole::ALL {
+            for action in Action::ALL {
+                let expected =
+                    GROUP_TO_ACCOUNT.iter().any(|(named, actions)| *named == role && actions.contains(action));
+                assert_eq!(authorizer.group_allows(role, *action), expected, "{role} {action}");
+            }
+        }
+    }
 }
 
 #[test]

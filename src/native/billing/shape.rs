@@ -33,7 +33,9 @@ fn value(field: &Field, about: &str) -> Schema {
     let (kind, format) = match field.kind {
         FieldKind::Id => (Type::String, Some(KnownFormat::Uuid)),
         FieldKind::Time => (Type::String, Some(KnownFormat::DateTime)),
-        FieldKind::TypeName | FieldKind::ShortCode | FieldKind::Reason | FieldKind::Month => (Type::String, None),
+        FieldKind::TypeName | FieldKind::ShortCode | FieldKind::Reason | FieldKind::Month | FieldKind::Price => {
+            (Type::String, None)
+        }
         FieldKind::Position | FieldKind::Count => (Type::Integer, Some(KnownFormat::Int64)),
     };
     let kind = if field.nullable { SchemaType::from_iter([kind, Type::Null]) } else { SchemaType::new(kind) };
@@ -43,6 +45,7 @@ fn value(field: &Field, about: &str) -> Schema {
         FieldKind::TypeName => value = value.enum_values(Some(BillingType::ALL.map(BillingType::name))),
         FieldKind::ShortCode => value = value.examples(["acme-corp"]),
         FieldKind::Month => value = value.examples(["2026-04"]),
+        FieldKind::Price => value = value.examples(["price_1HhxOpBzq4JbCqRmJxkpzL2V"]),
         FieldKind::Position => value = value.minimum(Some(1)),
         FieldKind::Count => value = value.minimum(Some(0)),
         FieldKind::Id | FieldKind::Time | FieldKind::Reason => {}

@@ -3,6 +3,7 @@
 
 mod beside;
 mod commands;
+mod exported;
 mod fold;
 mod views;
 
@@ -11,6 +12,7 @@ use anyhow::bail;
 use crate::cell::Cell;
 use crate::history::History;
 
+pub use exported::exported;
 pub use fold::{Fact, Facts};
 pub use views::{Dump, Release, dump, releases_differ};
 

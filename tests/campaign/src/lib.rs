@@ -19,3 +19,4 @@ pub mod report;
 pub mod scenario;
 pub mod scenarios;
 pub mod tables;
+pub mod topic;

@@ -65,7 +65,12 @@ impl Tally {
     /// Says loudly that this machine does not allow the scenario.
     #[must_use]
     pub fn not_run(reason: &anyhow::Error) -> Self {
-        let reason = format!("NOT RUN: no small disk can be mounted here ({reason:#}); run it as root");
+        Self::left_out(format!("NOT RUN: no small disk can be mounted here ({reason:#}); run it as root"))
+    }
+
+    /// Says loudly that the scenario is left out.
+    #[must_use]
+    pub fn left_out(reason: String) -> Self {
         // Not through a macro, whose output a test that passes would keep to itself.
         let _ = writeln!(std::io::stderr(), "\n{reason}\n");
         Self { not_run: Some(reason), ..Self::default() }
@@ -135,6 +140,8 @@ pub const ALL: &[Scenario] = &[
     scenarios::read_only::ON_SQLITE,
     scenarios::read_only::ON_POSTGRES,
     scenarios::upgrade::ROLLING_UPGRADE,
+    scenarios::export::ON_SQLITE,
+    scenarios::export::ON_POSTGRES,
 ];
 
 /// The scenario of this name.

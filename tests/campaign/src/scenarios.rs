@@ -2,6 +2,7 @@
 
 pub mod database_killed;
 pub mod disk_full;
+pub mod export;
 pub mod failover;
 pub mod frozen;
 pub mod instances;

@@ -1,4 +1,4 @@
-//! The AsyncAPI 3.0 document of the Kafka topics, made from the contract's table.
+//! The `AsyncAPI` 3.0 document of the Kafka topics, made from the contract's table.
 
 use serde_json::{Map, Value, json};
 

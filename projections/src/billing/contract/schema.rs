@@ -52,6 +52,7 @@ fn property(field: &Field, kind: BillingType) -> Value {
         FieldKind::Reason => json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
         FieldKind::Month => json!({ "type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$" }),
         FieldKind::Count => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        FieldKind::Price => json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,255}$" }),
     };
     if field.nullable {
         property["type"] = json!([property["type"], "null"]);
@@ -72,5 +73,6 @@ fn sample(field: &Field, kind: BillingType) -> Value {
         (FieldKind::Reason, _) => "invoice 4711 is unpaid".into(),
         (FieldKind::Month, _) => "2026-04".into(),
         (FieldKind::Count, _) => 12.into(),
+        (FieldKind::Price, _) => "price_1HhxOpBzq4JbCqRmJxkpzL2V".into(),
     }
 }

@@ -13,7 +13,7 @@ use crate::tables::{Part, rows};
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// As `tenure projections list` names them.
-const VIEWS: [&str; 5] = ["tenants", "billing", "deadlines", "usage", "access_tokens"];
+const VIEWS: [&str; 6] = ["tenants", "billing", "deadlines", "usage", "links", "access_tokens"];
 
 /// Rows of each table of a release's live generations; tables are named without their generation.
 pub type Dump = BTreeMap<String, Vec<String>>;
