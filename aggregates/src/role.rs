@@ -55,11 +55,25 @@ roles! {
 
 impl Role {
     /// The partial order of roles: whether who holds `self` holds `other` as well, and so may hand it on within the same
-    /// tenant. An MSP's administrators appoint everybody in its tree; otherwise a role holds what its rights contain.
+    /// tenant. An MSP's administrators appoint everybody in its tree but support; otherwise a role holds what its rights contain.
     #[must_use]
     pub const fn holds(self, other: Self) -> bool {
         match self {
-            Self::MspAdmin => true,
+            Self::MspAdmin => match other {
+                // What is restored for a customer is restored by somebody else than who deprovisioned it (RP-PAM: "by
+                // contacting support").
+                Self::Support => false,
+                Self::MspAdmin
+                | Self::PrimeAdmin
+                | Self::Admin
+                | Self::OfficeAdmin
+                | Self::DpskAdmin
+                | Self::TemplatesAdmin
+                | Self::ReportsAdmin
+                | Self::ReadOnly
+                | Self::Auditor
+                | Self::Billing => true,
+            },
             Self::PrimeAdmin => match other {
                 // What billing sees of an MSP reaches beyond the MSP's own tenant.
                 Self::MspAdmin | Self::Billing | Self::Support => false,

@@ -52,11 +52,20 @@ const TENANTS: Table = Table {
     name: "billing_tenants",
     columns: &[text("tenant_id"), nullable_text("msp_id"), text("short_code")],
     key: 1,
-    indexes: &["msp_id, tenant_id"],
+    indexes: &[],
     write: Write::Replace,
 };
 
-pub(crate) const TABLES: &[Table] = &[EVENTS, TENANTS];
+/// Who is on an MSP's bill, or once was: a customer may leave for another.
+const ACCOUNTS: Table = Table {
+    name: "billing_accounts",
+    columns: &[text("msp_id"), text("tenant_id"), text("short_code")],
+    key: 2,
+    indexes: &[],
+    write: Write::Blind,
+};
+
+pub(crate) const TABLES: &[Table] = &[EVENTS, TENANTS, ACCOUNTS];
 
 /// Events that change nothing here.
 pub(crate) const IGNORED: &[&str] = &[
@@ -166,6 +175,26 @@ impl Row for Customer {
     }
 }
 
+/// A line in [`ACCOUNTS`].
+struct BilledAccount {
+    msp_id: TenantId,
+    tenant_id: TenantId,
+    short_code: String,
+}
+
+impl Row for BilledAccount {
+    const TABLE: &'static Table = &ACCOUNTS;
+
+    fn into_cells(self) -> Cells {
+        vec![self.msp_id.to_string().into(), self.tenant_id.to_string().into(), self.short_code.into()]
+    }
+
+    fn from_cells(cells: Cells) -> Option<Self> {
+        let mut cells = CellsReader::new(cells);
+        Some(Self { msp_id: cells.parsed()?, tenant_id: cells.parsed()?, short_code: cells.text()? })
+    }
+}
+
 pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
     match fact.happened {
         Happened::Tenant(
@@ -220,6 +249,10 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
                 TenantKind::Msp | TenantKind::Independent => None,
                 TenantKind::Customer { msp } => Some(msp),
             };
+            if let Some(msp_id) = msp {
+                let short_code = short_code.clone();
+                rows.put(BilledAccount { msp_id, tenant_id: fact.tenant(), short_code });
+            }
             rows.put(Customer { tenant_id: fact.tenant(), msp, short_code });
             json!({ "shortCode": account.short_code })
         }
@@ -238,6 +271,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         tenant::Event::Joined { msp, former_owner: _, at: _ } => {
             let customer = customer(fact, rows)?;
             let short_code = customer.short_code.clone();
+            rows.put(BilledAccount { msp_id: *msp, tenant_id: fact.tenant(), short_code: short_code.clone() });
             rows.put(Customer { msp: Some(*msp), ..customer });
             json!({ "shortCode": short_code })
         }

@@ -218,7 +218,7 @@ fn change(fact: &Fact<'_>, rows: &mut Rows, change: impl FnOnce(&mut LinkRecord)
 }
 
 fn key(fact: &Fact<'_>) -> Cells {
-    vec![fact.recorded.stream.aggregate_id.clone().into()]
+    vec![fact.recorded.stream.aggregate_id.as_str().into()]
 }
 
 fn link_of(fact: &Fact<'_>) -> Result<LinkId, Obstacle> {

@@ -18,6 +18,7 @@ use crate::world::World;
 on_both_engines!(
     the_sums_are_those_of_the_events,
     a_month_ends_with_what_was_recorded_late,
+    who_changes_the_msp_is_summed_up_for_each_apart,
     more_tenants_and_events_than_a_page_holds_are_summed_up,
     views_that_are_only_read_say_the_same,
 );
@@ -136,6 +137,26 @@ async fn a_month_ends_with_what_was_recorded_late(deployment: Deployment) {
     assert_eq!(usage.len(), 1, "also for who has read a part before");
     let after_all = (Some(period.ends_at()), None);
     assert_eq!(totals(&views, world.msp, after_all).await.iter().map(|total| total.count).sum::<u64>(), 400);
+}
+
+async fn who_changes_the_msp_is_summed_up_for_each_apart(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let mut other = World::new(&log).await;
+    let tenant = world.provision().await;
+    world.suspend(tenant).await.unwrap();
+    world.reinstate(tenant).await.unwrap();
+    world.unlink(tenant).await.unwrap();
+    let to = other.msp;
+    world.join(tenant, to).await.unwrap();
+    world.suspend(tenant).await.unwrap();
+    other.provision().await;
+    passed(&views, world.head.max(other.head)).await;
+    for (msp, counts) in [(world.msp, vec![4]), (other.msp, vec![2, 1])] {
+        let sums = totals(&views, msp, (None, None)).await;
+        assert_eq!(sums, expected(&views, msp, (None, None)).await);
+        assert_eq!(sums.iter().map(|total| total.count).collect::<Vec<_>>(), counts);
+    }
 }
 
 async fn more_tenants_and_events_than_a_page_holds_are_summed_up(deployment: Deployment) {

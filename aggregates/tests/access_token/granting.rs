@@ -31,8 +31,13 @@ fn bare(role: Role) -> NewToken {
 }
 
 #[test]
-fn an_msps_administrator_appoints_everybody_in_its_tree() {
-    for &role in Role::ALL {
+fn an_msps_administrator_appoints_everybody_in_its_tree_but_support() {
+    let granter = Role::MspAdmin;
+    for tenant in [tenant_id(), msp_id()] {
+        let support = NewToken { tenant_id: tenant, ..bare(Role::Support) };
+        assert_eq!(ask(msp_admin(), support), Err(Error::RoleNotHeld { granter, role: Role::Support }));
+    }
+    for &role in Role::ALL.iter().filter(|role| **role != Role::Support) {
         let own = NewToken { tenant_id: msp_id(), kind: TenantKind::Msp, ..bare(role) };
         assert_eq!(ask(msp_admin(), own), Ok(()), "{role}");
         let expected = if role.is_for_msps() { Err(Error::RoleOfMsps { role }) } else { Ok(()) };
