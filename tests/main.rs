@@ -14,6 +14,7 @@ mod campaign;
 mod command_line;
 mod contract;
 mod crash;
+mod export;
 mod gate;
 mod idempotency;
 mod lifecycle;

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::Mode;
 use super::error::{ConfigError, Origin};
-use super::layers::{Layers, one_line};
+use super::layers::{Layers, REDACTED, one_line};
 use super::values;
 
 /// Longest name of a topic that Kafka takes.
@@ -143,12 +143,8 @@ fn properties(layers: &Layers) -> Result<BTreeMap<String, String>, ConfigError> 
         }
         let Some(text) = scalar(value) else {
             let allowed = "a string, a number or a boolean".to_owned();
-            return Err(ConfigError::Invalid {
-                key,
-                value: one_line(&value.to_string()),
-                origin: origin.clone(),
-                allowed,
-            });
+            let value = if is_secret(name) { REDACTED.to_owned() } else { one_line(&value.to_string()) };
+            return Err(ConfigError::Invalid { key, value, origin: origin.clone(), allowed });
         };
         properties.insert(name.clone(), text);
     }

@@ -245,3 +245,117 @@ fn msps_are_read_whole_or_not_at_all() {
     assert!(mistake(Some(&one.replace("North", "-")), &[]).contains("msp[0].short_code"));
     assert!(mistake(Some(&format!("{one}id = \"7\"")), &[]).contains("msp[0].id"));
 }
+
+const KAFKA: (&str, &str) = ("TENURE_KAFKA_BROKERS", "one.example:9092, two.example:9093");
+
+#[test]
+fn without_brokers_nothing_is_exported_and_with_them_the_defaults_do() {
+    assert!(read(None, &[]).unwrap().export.is_none());
+    let export = read(None, &[KAFKA]).unwrap().export.unwrap();
+    assert_eq!(export.brokers, ["one.example:9092", "two.example:9093"]);
+    let names = [export.topic.as_str(), &export.progress_topic, &export.transactional_id(), &export.source()];
+    let expected = ["tenure.billing.v1", "tenure.billing.progress.v1", "tenure-billing-main", "urn:tenure:cell:main"];
+    assert_eq!(names, expected);
+    assert_eq!((export.partitions, export.replication, export.retention_ms), (6, 1, -1));
+    let ours = [KAFKA, ("TENURE_CELL", "north-1"), ("TENURE_PUBLIC_URL", "https://tenure.example/")];
+    let export = read(None, &ours).unwrap().export.unwrap();
+    assert_eq!(
+        (export.source().as_str(), export.public_url.as_str()),
+        ("urn:tenure:cell:north-1", "https://tenure.example")
+    );
+}
+
+#[test]
+fn settings_of_the_export_are_checked_also_before_there_are_brokers() {
+    for (name, value) in [
+        ("TENURE_CELL", "north 1"),
+        ("TENURE_PUBLIC_URL", "tenure.example"),
+        ("TENURE_PUBLIC_URL", "https://user:word@tenure.example"),
+        ("TENURE_KAFKA_TOPIC", "billing events"),
+        ("TENURE_KAFKA_PROGRESS_TOPIC", ".."),
+        ("TENURE_KAFKA_PARTITIONS", "0"),
+        ("TENURE_KAFKA_REPLICATION", "16"),
+        ("TENURE_KAFKA_RETENTION_MS", "0"),
+        ("TENURE_KAFKA_SECURITY_PROTOCOL", "tls"),
+        ("TENURE_KAFKA_SASL_MECHANISM", "GSSAPI"),
+    ] {
+        let key = name.trim_start_matches("TENURE_").to_lowercase();
+        let line = mistake(None, &[(name, value)]);
+        assert!(line.starts_with(&format!("setting {key} = ")) && line.contains("must be"), "{line}");
+    }
+    assert!(mistake(None, &[("TENURE_KAFKA_PROGRESS_TOPIC", "tenure.billing.v1")]).contains("billing topic's name"));
+    assert!(mistake(None, &[("TENURE_KAFKA_MIN_INSYNC_REPLICAS", "2")]).contains("there are 1 copies"));
+}
+
+#[test]
+fn production_mode_keeps_three_copies_and_waits_for_two() {
+    let with = |more: &[(&'static str, &'static str)]| production(&[&[KAFKA], more].concat());
+    assert!(mistake(None, &with(&[])).contains("kafka_replication"));
+    assert!(mistake(None, &with(&[("TENURE_KAFKA_REPLICATION", "2")])).contains("at least 3 copies"));
+    let three = ("TENURE_KAFKA_REPLICATION", "3");
+    assert!(mistake(None, &with(&[three])).contains("kafka_min_insync_replicas"));
+    let safe = [three, ("TENURE_KAFKA_MIN_INSYNC_REPLICAS", "2")];
+    assert_eq!(read(None, &with(&safe)).unwrap().export.unwrap().replication, 3);
+    let login = [("TENURE_KAFKA_SECURITY_PROTOCOL", "sasl_ssl"), ("TENURE_KAFKA_SASL_MECHANISM", "PLAIN")];
+    let login = [&safe[..], &login, &[("TENURE_KAFKA_SASL_USERNAME", "tenure")]].concat();
+    let line = mistake(Some("kafka_sasl_password = \"s3cret\""), &with(&login));
+    assert!(line.contains("TENURE_KAFKA_SASL_PASSWORD_FILE") && !line.contains("s3cret"), "{line}");
+    read(None, &with(&[&login[..], &[("TENURE_KAFKA_SASL_PASSWORD", "s3cret")]].concat())).unwrap();
+}
+
+#[test]
+fn a_login_to_the_brokers_is_given_whole() {
+    let all = [
+        ("TENURE_KAFKA_SECURITY_PROTOCOL", "sasl_ssl"),
+        ("TENURE_KAFKA_SASL_MECHANISM", "scram-sha-512"),
+        ("TENURE_KAFKA_SASL_USERNAME", "tenure"),
+        ("TENURE_KAFKA_SASL_PASSWORD", "s3cret"),
+    ];
+    let security = read(None, &[&[KAFKA], &all[..]].concat()).unwrap().export.unwrap().security;
+    assert_eq!(
+        (security.protocol.as_deref(), security.mechanism.as_deref()),
+        (Some("sasl_ssl"), Some("SCRAM-SHA-512"))
+    );
+    for left_out in 0..all.len() {
+        let mut given = all.to_vec();
+        let (name, _) = given.remove(left_out);
+        let key = name.trim_start_matches("TENURE_").to_lowercase();
+        let line = mistake(None, &given);
+        assert!(line.contains(&format!("{key} is missing")) && !line.contains("s3cret"), "{line}");
+    }
+    let tls = [KAFKA, ("TENURE_KAFKA_SECURITY_PROTOCOL", "ssl")];
+    read(None, &tls).unwrap();
+    let config = read(None, &[&[KAFKA], &all[..]].concat()).unwrap();
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let shown: Vec<_> = config.effective().iter().map(ToString::to_string).collect();
+    assert!(shown.iter().any(|line| line.starts_with("kafka_sasl_password = \"***\"")), "{shown:?}");
+    assert!(!shown.concat().contains("s3cret"));
+}
+
+#[test]
+fn properties_of_librdkafka_pass_through_but_those_that_delivery_stands_on() {
+    let file =
+        "[kafka.properties]\n\"compression.type\" = \"lz4\"\n\"linger.ms\" = 20\n\"log.connection.close\" = false\n";
+    let config = read(Some(file), &[KAFKA]).unwrap();
+    let properties = &config.export.as_ref().unwrap().properties;
+    let set = |name: &str| properties.get(name).map(String::as_str);
+    assert_eq!(
+        [set("compression.type"), set("linger.ms"), set("log.connection.close")],
+        [Some("lz4"), Some("20"), Some("false")]
+    );
+    for reserved in
+        ["transactional.id", "acks", "enable.idempotence", "isolation.level", "partitioner", "sasl.password"]
+    {
+        let line = mistake(Some(&format!("[kafka.properties]\n\"{reserved}\" = \"x\"")), &[]);
+        assert!(line.contains(&format!("kafka.properties.{reserved}")) && line.contains("sets it itself"), "{line}");
+    }
+    let wrong = |property: &str| mistake(Some(&format!("[kafka.properties]\n{property}")), &[KAFKA]);
+    assert!(wrong("\"no.such.property\" = 1").contains("no.such.property"));
+    assert!(wrong("\"linger.ms\" = \"soon\"").contains("linger.ms"));
+    assert!(wrong("\"linger.ms\" = [1]").contains("must be a string, a number or a boolean"));
+    assert!(!wrong("\"ssl.key.password\" = [\"s3cret\"]").contains("s3cret"));
+    assert!(mistake(Some("[kafka]\nbrokers = 1"), &[]).contains("unknown setting kafka.brokers"));
+    let secret = "[kafka.properties]\n\"ssl.key.password\" = \"s3cret\"\n\"client.rack\" = \"b\"\n";
+    let shown: Vec<_> = read(Some(secret), &[]).unwrap().effective().iter().map(ToString::to_string).collect();
+    assert!(!shown.concat().contains("s3cret") && shown.concat().contains("client.rack"), "{shown:?}");
+}

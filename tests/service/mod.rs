@@ -171,6 +171,11 @@ impl Service {
         self.storage.take().unwrap()
     }
 
+    /// What it stands on.
+    pub const fn storage(&self) -> &Arc<Storage> {
+        self.storage.as_ref().unwrap()
+    }
+
     fn end(&mut self) {
         if let Some(stop) = self.stop.take() {
             // It may have stopped by itself, which the thread's result tells.

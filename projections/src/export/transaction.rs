@@ -211,6 +211,10 @@ impl Transactions {
             return fatal(code, reason);
         }
         match error {
+            // After a week of silence the brokers have forgotten the id: only a new producer gets it again.
+            KafkaError::Transaction(inner) if inner.code() == RDKafkaErrorCode::InvalidProducerIdMapping => {
+                failure(error)
+            }
             KafkaError::Transaction(inner) if inner.txn_requires_abort() => Failure::Aborted(inner.string()),
             KafkaError::MessageProduction(_) | KafkaError::Flush(_) => Failure::Aborted(error.to_string()),
             _ => failure(error),

@@ -184,7 +184,7 @@ impl Worker {
     }
 
     async fn export_with(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Trouble {
-        let mut pause = FIRST_PAUSE;
+        let mut failed_before = false;
         loop {
             let committed = self.board.read().transactions;
             let followed = match self.establish(clients, transactions).await {
@@ -192,13 +192,16 @@ impl Worker {
                 Err(trouble) => Err(trouble),
             };
             match followed {
-                // The producer is good for another one.
                 Err(Trouble::Void(reason)) => {
+                    let went_well = self.board.read().transactions > committed;
+                    if failed_before && !went_well {
+                        return Trouble::Retry(reason);
+                    }
+                    // The producer is good for another one.
+                    failed_before = true;
                     self.board.failed();
                     self.board.state(ExportState::Connecting, Some(reason));
-                    let went_well = self.board.read().transactions > committed;
-                    pause = if went_well { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
-                    if let Err(trouble) = self.pause(pause).await {
+                    if let Err(trouble) = self.pause(FIRST_PAUSE).await {
                         return trouble;
                     }
                 }

@@ -10,16 +10,16 @@ use super::{caught_up, customers, settings};
 use crate::deployment::{Deployment, passed};
 use crate::world::World;
 
-/// A second instead of a week.
+/// A few seconds instead of a week.
 const FORGETFUL: &[(&str, &str)] = &[
-    ("transactional.id.expiration.ms", "1000"),
+    ("transactional.id.expiration.ms", "4000"),
     ("transaction.remove.expired.transaction.cleanup.interval.ms", "500"),
-    ("producer.id.expiration.ms", "1000"),
+    ("producer.id.expiration.ms", "4000"),
     ("producer.id.expiration.check.interval.ms", "500"),
 ];
 
 /// Longer than the broker remembers.
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(7);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_transactional_id_is_a_normal_case() {
