@@ -81,7 +81,7 @@ pub fn markdown(all: &[Measured], options: &Options) -> String {
     row("filling the log, s", "", &|one| format!("{:.0}", one.filled_in.as_secs_f64()));
     page.push_str(
         "\nVisible after: from the command's own time stamp (`ce_time`), which is earlier than its commit, until the \
-         consumer has the\nevent in its hands. [README.md](README.md) says what limits it.\n",
+         consumer has the\nevent in its hands. [README.md](README.md) says how the rest is measured.\n",
     );
     page
 }
