@@ -28,7 +28,7 @@ async fn a_rebuilt_view_equals_the_live_one(deployment: Deployment) {
     }
     passed(&views, world.head).await;
     let live = dump(&deployment).await;
-    assert_eq!(live.len(), 9, "{:?}", live.keys());
+    assert_eq!(live.len(), 10, "{:?}", live.keys());
     for view in VIEWS {
         views.rebuild(view).await.unwrap();
     }

@@ -35,6 +35,10 @@ async fn every_event_of_a_life_fits_the_schema_of_its_type(deployment: Deploymen
     let tenant = world.provision().await;
     world.suspend(tenant).await.unwrap();
     world.reinstate(tenant).await.unwrap();
+    world.subscribe(tenant, "price_1").await;
+    world.unlink(tenant).await.unwrap();
+    let msp = world.msp;
+    world.join(tenant, msp).await.unwrap();
     let at = world.now();
     world.command(tenant, Command::Suspend { reason: None, at }).await.unwrap();
     let period = UsagePeriod::containing(world.now());
