@@ -169,6 +169,9 @@ mod tests {
             r#"{"grantCount":3,"period":"2026-04","resourceCount":2,"userCount":1}"#,
             r#","period":"2026-04","userCount":1,"resourceCount":2,"grantCount":3}"#,
         ),
+        ("tenant.joined", r#"{"shortCode":"acme-corp"}"#, "}"),
+        ("tenant.unlinked", "{}", "}"),
+        ("tenant.subscription.changed", r#"{"priceId":"price_1"}"#, r#","priceId":"price_1"}"#),
     ];
 
     #[test]
