@@ -152,7 +152,7 @@ mod tests {
     }
 
     /// The details that the projector stores, and what a document shows of them.
-    const EXAMPLES: [(&str, &str, &str); 8] = [
+    const EXAMPLES: [(&str, &str, &str); 11] = [
         ("tenant.provisioned", r#"{"shortCode":"acme-corp"}"#, "}"),
         ("tenant.suspended", r#"{"reason":"unpaid \"twice\" é\n"}"#, r#","reason":"unpaid \"twice\" é\n"}"#),
         ("tenant.suspended", r#"{"reason":null}"#, r#","reason":null}"#),
