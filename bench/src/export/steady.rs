@@ -21,6 +21,8 @@ use crate::service::Service;
 use crate::work::{Client, Counters, Outcome, Tokens, Work};
 
 const CLIENTS: u32 = 50;
+/// Customers that are switched: the warm-up has met each of them, so that none is loaded for the first time later.
+const SWITCHED: usize = 1_000;
 const WARM_UP: Duration = Duration::from_secs(5);
 /// How long the last events may take.
 const TAIL: Duration = Duration::from_secs(5);
@@ -43,10 +45,11 @@ pub struct Seen {
 pub fn run(
     service: &Service,
     settings: &ExportSettings,
-    tenants: Vec<Uuid>,
+    mut tenants: Vec<Uuid>,
     rate: u32,
     seconds: u64,
 ) -> anyhow::Result<Seen> {
+    tenants.truncate(SWITCHED);
     let stop = Arc::new(AtomicBool::new(false));
     let consumer = topic::consumer(settings, &settings.topic, Offset::End)?;
     let warm_at = Utc::now() + WARM_UP;
