@@ -44,9 +44,12 @@ fn an_optional_field_and_other_words_break_nobody() {
     assert_eq!(changed(|new| new["properties"]["seats"]["description"] = "how many".into()), [""; 0]);
 }
 
+/// Something done to a schema.
+type Change = fn(&mut Value);
+
 #[test]
 fn every_change_that_breaks_a_reader_is_found() {
-    let cases: [(&str, fn(&mut Value)); 14] = [
+    let cases: [(&str, Change); 14] = [
         ("/properties/reason was removed", |new| remove(&mut new["properties"], "reason")),
         ("/properties/place/properties/city was removed", |new| {
             remove(&mut new["properties"]["place"]["properties"], "city");

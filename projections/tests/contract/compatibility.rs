@@ -1,4 +1,4 @@
-//! Whether readers of a frozen schema or AsyncAPI document can live with a new one.
+//! Whether readers of a frozen schema or `AsyncAPI` document can live with a new one.
 //!
 //! What is on the topic stays there for ever and readers of the old document go on: so a field may neither go, nor hold
 //! anything else, nor begin to be required, and only an optional one may come.

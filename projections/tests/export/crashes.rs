@@ -40,10 +40,10 @@ async fn killed_at_each_step_of_a_long_way(deployment: Deployment) {
     log.shutdown().await;
     drop(log);
     for occurrence in [1, 2] {
-        for step in 0..STEPS.len() {
+        for (step, tenant) in tenants.iter().enumerate() {
             let log = deployment.log().await;
             world.log = log.clone();
-            world.toggle(tenants[step], TOGGLES).await;
+            world.toggle(*tenant, TOGGLES).await;
             log.shutdown().await;
             drop(log);
             let death = Death { step, occurrence, once_caught_up: false };

@@ -10,7 +10,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// Longer than a killed producer's transaction stays open.
-const READ_WITHIN: Duration = Duration::from_secs(60);
+const READ_WITHIN: Duration = Duration::from_mins(1);
 
 /// A record as it is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,7 +70,7 @@ pub async fn reconcile(call: Call<ReadBilling>) -> Result<HttpResponse, Problem>
     let views = call.app.views.clone();
     let months = Reconciliation::begin(&views, call.principal.tenant, from, to).await?;
     let position = months.position();
-    let (first, rest) = Months { views, months, begun: false }.next().await?;
+    let (first, rest) = Months { views, totals: months, begun: false }.next().await?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -80,13 +80,13 @@ pub async fn reconcile(call: Call<ReadBilling>) -> Result<HttpResponse, Problem>
 
 struct Months {
     views: Views,
-    months: Reconciliation,
+    totals: Reconciliation,
     begun: bool,
 }
 
 impl Pieces for Months {
     async fn next(mut self) -> Result<(Bytes, Option<Self>), QueryError> {
-        let Some(totals) = self.months.next(&self.views).await? else {
+        let Some(totals) = self.totals.next(&self.views).await? else {
             return Ok((Bytes::from_static(if self.begun { b"]" } else { b"[]" }), None));
         };
         let mut bytes = Vec::with_capacity(200 * totals.len());
