@@ -12,7 +12,7 @@ use tenure_projections::{Views, ViewsConfig};
 use tenure_test_engines::TestDatabase;
 
 /// Longer than anything here should take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Deployment {
     pub place: Place,
