@@ -110,7 +110,18 @@ pub enum Corruption {
 /// # Errors
 /// The first event that can't be read or can't follow.
 pub fn fold<A: Decider>(aggregate_id: &str, events: Vec<SerializedEvent>) -> Result<Folded<A>, CorruptHistory> {
-    let mut folded = Folded::<A>::default();
+    fold_on(Folded::default(), aggregate_id, events)
+}
+
+/// Folds what followed a state that was folded before.
+///
+/// # Errors
+/// The first event that can't be read or can't follow.
+pub fn fold_on<A: Decider>(
+    mut folded: Folded<A>,
+    aggregate_id: &str,
+    events: Vec<SerializedEvent>,
+) -> Result<Folded<A>, CorruptHistory> {
     for stored in events {
         let sequence = folded.sequence + 1;
         let corrupt = |cause| CorruptHistory { stream: format!("{}/{aggregate_id}", A::TYPE), sequence, cause };

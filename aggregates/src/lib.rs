@@ -25,7 +25,7 @@ pub use access_token::AccessToken;
 pub use administrator::{Administrator, AdministratorRole};
 pub use claims::{ClaimChange, ClaimKey, LimitChange};
 pub use decider::{Decider, Impossible, Refusal};
-pub use fold::{CorruptHistory, Decision, Folded, Upcaster, decode, fold};
+pub use fold::{CorruptHistory, Decision, Folded, Upcaster, decode, fold, fold_on};
 pub use ids::{AccessTokenId, AdministratorId, LinkId, TenantId};
 pub use link::Link;
 pub use personal::Personal;

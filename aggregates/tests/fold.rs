@@ -4,7 +4,7 @@ use cqrs_es::persist::SerializedEvent;
 use serde_json::json;
 use tenure_aggregates::fold::Corruption;
 use tenure_aggregates::tenant::{Command, Error, Stage};
-use tenure_aggregates::{CorruptHistory, Decider, Folded, Impossible, Personal, Refusal, Tenant, fold};
+use tenure_aggregates::{CorruptHistory, Decider, Folded, Impossible, Personal, Refusal, Tenant, fold, fold_on};
 
 use crate::given::tenant::{active, deleted, deprovisioning, every_event, provision, reinstate, suspended};
 use crate::given::{at, state, stored, tenant_id};
@@ -33,6 +33,17 @@ fn no_event_is_the_beginning() {
 fn a_history_folds_to_the_state_and_sequence_that_it_led_to() {
     let folded = fold::<Tenant>(&id(), history()).expect("a sound history");
     assert_eq!(folded, Folded { state: state(&suspended()), sequence: 2 });
+}
+
+#[test]
+fn what_followed_a_state_folds_onto_it_and_nothing_else_does() {
+    let whole = fold::<Tenant>(&id(), history()).expect("a sound history");
+    let first = fold::<Tenant>(&id(), history()[..1].to_vec()).expect("a sound history");
+    assert_eq!(fold_on(first.clone(), &id(), history()[1..].to_vec()).expect("a sound history"), whole);
+    assert_eq!(fold_on(whole.clone(), &id(), vec![]).expect("nothing to be wrong"), whole);
+    let CorruptHistory { sequence, cause, .. } =
+        fold_on(first, &id(), history()).expect_err("the first event happened already");
+    assert!(matches!((sequence, cause), (2, Corruption::Gap { expected: 2 })));
 }
 
 #[test]

@@ -136,6 +136,15 @@ impl Engine {
         each!(self, engine => engine.load::<A>(aggregate_id).await)
     }
 
+    /// Those after a sequence.
+    pub async fn load_after<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, EngineError> {
+        each!(self, engine => engine.load_after::<A>(aggregate_id, sequence).await)
+    }
+
     /// Up to `limit` events after `after`, sealed, in position order; of one tenant if named.
     pub async fn read(
         &self,

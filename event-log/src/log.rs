@@ -194,6 +194,24 @@ impl EventLog {
         self.shared.sealer.open_serialized(&self.shared.engine, events).await
     }
 
+    /// The same of the events after a sequence: what followed a state that is still at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the log can't be read, or an event is not what was written.
+    #[tracing::instrument(level = "debug", skip_all, fields(stream.type = A::TYPE, stream.id = aggregate_id))]
+    pub async fn load_after<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, ReadError> {
+        if unstorable(aggregate_id) {
+            return Ok(Vec::new());
+        }
+        let events = self.shared.engine.load_after::<A>(aggregate_id, sequence).await?;
+        self.shared.sealer.open_serialized(&self.shared.engine, events).await
+    }
+
     /// Up to `limit` events after a position, sealed, in position order.
     ///
     /// # Errors

@@ -116,8 +116,16 @@ impl Sqlite {
     }
 
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {
+        self.load_after::<A>(aggregate_id, 0).await
+    }
+
+    pub async fn load_after<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, EngineError> {
         let aggregate_id = aggregate_id.to_owned();
-        self.query(move |connection| reader::stream(connection, A::TYPE, &aggregate_id)).await
+        self.query(move |connection| reader::stream(connection, A::TYPE, &aggregate_id, sequence)).await
     }
 
     pub async fn read(

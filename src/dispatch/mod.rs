@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
-use tenure_aggregates::tenant::Tenant;
+use tenure_aggregates::tenant::{Stage, Tenant};
 use tenure_aggregates::values::Retention;
-use tenure_aggregates::{AccessTokenId, Folded, Replay, TenantId, fold};
+use tenure_aggregates::{AccessTokenId, Folded, Replay, TenantId, fold, fold_on};
 use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, Violation};
 use tenure_projections::Views;
 
@@ -152,6 +152,26 @@ impl Inner {
     async fn load_tenant(&self, id: TenantId) -> Result<Folded<Tenant>, CommandError> {
         let events = self.log.load::<Replay<Tenant>>(&id.to_string()).await?;
         Ok(fold::<Tenant>(&id.to_string(), events)?)
+    }
+
+    /// The same, from a state that was read before: only what followed it is read now. A state that nothing can follow,
+    /// since the log was put back to a backup, is given up.
+    async fn follow_tenant(&self, id: TenantId, known: &Folded<Tenant>) -> Result<Folded<Tenant>, CommandError> {
+        let stream = id.to_string();
+        let events = self.log.load_after::<Replay<Tenant>>(&stream, known.sequence).await?;
+        match fold_on(known.clone(), &stream, events) {
+            Ok(folded) => Ok(folded),
+            Err(_) => self.load_tenant(id).await,
+        }
+    }
+
+    /// Remembers a tenant's state for the next command.
+    fn keep_tenant(&self, id: TenantId, folded: Arc<Folded<Tenant>>) {
+        match folded.state.stage() {
+            // What was erased is not kept here either; what isn't there may be made on another instance.
+            Stage::Deleted | Stage::Unprovisioned => self.tenants.invalidate(&id),
+            Stage::Active | Stage::Suspended | Stage::Deprovisioning => self.tenants.insert(id, folded),
+        }
     }
 
     async fn append(&self, append: Append, context: &CommandContext) -> Result<Appended, CommandError> {

@@ -68,12 +68,13 @@ impl Inner {
     }
 
     async fn tenant_as_of(&self, id: TenantId, may_use_cache: bool) -> Result<Arc<Folded<Tenant>>, CommandError> {
-        if may_use_cache && let Some(cached) = self.tenants.get(&id) {
-            return Ok(cached);
-        }
-        let loaded = Arc::new(self.load_tenant(id).await?);
-        self.tenants.insert(id, Arc::clone(&loaded));
-        Ok(loaded)
+        let now = match self.tenants.get(&id) {
+            Some(remembered) if may_use_cache => return Ok(remembered),
+            Some(remembered) => Arc::new(self.follow_tenant(id, &remembered).await?),
+            None => Arc::new(self.load_tenant(id).await?),
+        };
+        self.keep_tenant(id, Arc::clone(&now));
+        Ok(now)
     }
 
     async fn provision_once(

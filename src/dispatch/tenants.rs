@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::SerializedEvent;
-use tenure_aggregates::tenant::{Command, Event, Stage, Tenant, TenantKind};
+use tenure_aggregates::tenant::{Command, Event, Tenant, TenantKind};
 use tenure_aggregates::{Folded, Replay, TenantId, decode, fold};
 use tenure_event_log::{IdempotencyRecord, Position};
 
@@ -86,7 +86,8 @@ impl Inner {
         entry.map(Some).ok_or(CommandError::InFlight)
     }
 
-    /// Decides until nobody was faster. A cached state may lead to an append, never to a refusal or a no-op.
+    /// Decides until nobody was faster. A remembered state may lead to an append; before a refusal or a no-op, what followed
+    /// it is read.
     async fn decide_again(
         &self,
         scope: Scope,
@@ -98,34 +99,32 @@ impl Inner {
         let began = Instant::now();
         let turn = tokio::time::timeout(DECIDE_AGAIN_FOR, self.stripes.lock(id.as_uuid())).await;
         let _turn = turn.map_err(|_| CommandError::Busy)?;
-        let mut cached = self.tenants.get(&id);
+        let mut known = self.tenants.get(&id);
+        let mut is_remembered = known.is_some();
         loop {
-            let is_cached = cached.is_some();
-            let before = match cached.take() {
-                Some(folded) => folded,
+            let before = match known.take() {
+                Some(folded) if is_remembered => folded,
+                Some(folded) => Arc::new(self.follow_tenant(id, &folded).await?),
                 None => Arc::new(self.load_tenant(id).await?),
             };
-            let decided = self.decide_once(scope, id, &before, precondition, context, make).await;
-            match decided {
-                Ok(Committed { position: None, .. }) if is_cached => {}
+            match self.decide_once(scope, id, &before, precondition, context, make).await {
+                Ok(Committed { position: None, .. }) if is_remembered => {}
                 Ok(committed) => {
-                    match committed.tenant.state.stage() {
-                        // What was erased is not kept here either.
-                        Stage::Deleted => self.tenants.invalidate(&id),
-                        Stage::Unprovisioned | Stage::Active | Stage::Suspended | Stage::Deprovisioning => {
-                            self.tenants.insert(id, Arc::new(committed.tenant.clone()));
-                        }
-                    }
+                    self.keep_tenant(id, Arc::new(committed.tenant.clone()));
                     return Ok(committed);
                 }
-                Err(error) if is_cached && error.is_judgement() => {}
+                Err(error) if is_remembered && error.is_judgement() => {}
                 Err(CommandError::Busy) if began.elapsed() < DECIDE_AGAIN_FOR => {}
+                Err(error) if error.is_judgement() => {
+                    self.keep_tenant(id, before);
+                    return Err(error);
+                }
                 Err(error) => {
                     self.tenants.invalidate(&id);
                     return Err(error);
                 }
             }
-            self.tenants.invalidate(&id);
+            (known, is_remembered) = (Some(before), false);
         }
     }
 

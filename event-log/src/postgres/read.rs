@@ -66,6 +66,21 @@ impl Postgres {
         })
     }
 
+    /// Our own statement: that of postgres-es has the sequence written into it, so that each one would be planned anew.
+    pub async fn load_after<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, EngineError> {
+        const TAIL: &str = "
+            select aggregate_id, sequence, aggregate_type, event_type, event_version, payload, metadata
+            from events where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence";
+        let after = i64::try_from(sequence).unwrap_or(i64::MAX);
+        let tail: Vec<Tail> =
+            read!(self, sqlx::query_as(TAIL).bind(A::TYPE).bind(aggregate_id).bind(after).fetch_all(&self.pool))?;
+        Ok(tail.into_iter().map(|Tail(event)| event).collect())
+    }
+
     pub async fn read(
         &self,
         tenant: Option<Uuid>,
@@ -177,6 +192,24 @@ fn is_stale(failure: &PersistenceError) -> bool {
         return false;
     };
     source.downcast_ref().is_some_and(error::is_stale_connection)
+}
+
+/// An event of one stream, as cqrs-es has them.
+struct Tail(SerializedEvent);
+
+impl FromRow<'_, PgRow> for Tail {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let sequence = unsigned(row, "sequence")?;
+        Ok(Self(SerializedEvent {
+            aggregate_id: row.try_get("aggregate_id")?,
+            sequence: usize::try_from(sequence).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            aggregate_type: row.try_get("aggregate_type")?,
+            event_type: row.try_get("event_type")?,
+            event_version: row.try_get("event_version")?,
+            payload: row.try_get("payload")?,
+            metadata: row.try_get("metadata")?,
+        }))
+    }
 }
 
 impl FromRow<'_, PgRow> for RecordedEvent {

@@ -14,12 +14,13 @@ pub(super) fn stream(
     connection: &Connection,
     aggregate_type: &str,
     aggregate_id: &str,
+    after: u64,
 ) -> Result<Vec<SerializedEvent>, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT aggregate_id, sequence, aggregate_type, event_type, event_version, payload, metadata FROM events
-         WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence",
+         WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence > ?3 ORDER BY sequence",
     )?;
-    let events = statement.query_map(params![aggregate_type, aggregate_id], |row| {
+    let events = statement.query_map(params![aggregate_type, aggregate_id, after], |row| {
         Ok(SerializedEvent::new(
             row.get(0)?,
             row.get(1)?,

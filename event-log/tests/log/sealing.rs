@@ -87,6 +87,23 @@ on_both_engines! {
         }
     }
 
+    async fn what_followed_a_state_at_hand_is_loaded_by_itself_and_opened(bench: &Bench) {
+        let log = bench.log().await;
+        let (tenant_id, stream, other) = (Uuid::now_v7(), facts::stream(), facts::stream());
+        let events = vec![facts::event(), facts::personal_event(), facts::event()];
+        append(&log, facts::of_tenant(tenant_id, &stream, 0, events)).await;
+        append(&log, facts::of_tenant(tenant_id, &other, 0, vec![facts::event(); 4])).await;
+
+        let all = log.load::<Thing>(&stream.aggregate_id).await.unwrap();
+        assert_eq!(all[1].payload["thing.happened"]["people"][0]["name"]["$personal"], NAME);
+        for (after, tail) in [(0, &all[..]), (1, &all[1..]), (2, &all[2..]), (3, &[]), (99, &[])] {
+            assert_eq!(log.load_after::<Thing>(&stream.aggregate_id, after).await.unwrap(), tail, "after {after}");
+        }
+        assert_eq!(log.load_after::<Thing>("a\0b", 0).await.unwrap(), []);
+        assert_eq!(log.load_after::<Thing>("nothing", 0).await.unwrap(), []);
+        log.shutdown().await;
+    }
+
     async fn a_value_moved_to_another_event_does_not_open(bench: &Bench) {
         let log = bench.log().await;
         let stream = two_people(&log).await;
