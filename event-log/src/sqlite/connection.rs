@@ -29,6 +29,7 @@ const STATEMENTS: usize = 64;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0001_log.sql"),
     include_str!("../../../migrations/sqlite/log/0002_log_id.sql"),
+    include_str!("../../../migrations/sqlite/log/0003_billing_index.sql"),
 ];
 
 /// The only connection that writes or checkpoints, with the lock that makes it the only one.
