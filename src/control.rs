@@ -10,7 +10,7 @@ use actix_web::{App as HttpApp, HttpResponse, HttpServer};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tenure_projections::export::{self, Order};
-use tenure_projections::{ProjectionState, Views};
+use tenure_projections::{ProjectionState, RebuildError, Views};
 
 use crate::app::App;
 use crate::config::Config;
@@ -29,6 +29,15 @@ pub struct ProjectionLine {
     pub position: u64,
     /// Why it stands still, if it does.
     pub stopped: Option<String>,
+}
+
+/// What became of one view that was rebuilt.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RebuildLine {
+    /// The projection.
+    pub name: String,
+    /// Why its old tables are still in use, if they are.
+    pub failure: Option<String>,
 }
 
 /// Where the socket of a data directory is.
@@ -54,7 +63,7 @@ pub fn serve(config: &Config, app: &Data<App>) -> anyhow::Result<Server> {
         HttpApp::new()
             .app_data(app.clone())
             .route("/projections", web::get().to(list))
-            .route("/projections/{name}/rebuild", web::post().to(rebuild))
+            .route("/projections/rebuild/{names}", web::post().to(rebuild))
             .route("/billing/resume/{order}", web::post().to(resume_export))
     })
     .workers(1)
@@ -82,13 +91,25 @@ pub fn lines(views: &Views) -> Vec<ProjectionLine> {
         .collect()
 }
 
+/// What `tenure projections rebuild` shows.
+#[must_use]
+pub fn rebuilds(outcomes: Vec<(&'static str, Result<(), RebuildError>)>) -> Vec<RebuildLine> {
+    let line = |(name, outcome): (&str, Result<(), RebuildError>)| RebuildLine {
+        name: name.to_owned(),
+        failure: outcome.err().map(|error| format!("{:#}", anyhow::Error::from(error))),
+    };
+    outcomes.into_iter().map(line).collect()
+}
+
 async fn list(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok().json(lines(&app.views))
 }
 
-async fn rebuild(app: Data<App>, name: web::Path<String>) -> HttpResponse {
-    match app.views.rebuild(&name).await {
-        Ok(()) => HttpResponse::NoContent().finish(),
+/// The names stand side by side, separated by commas.
+async fn rebuild(app: Data<App>, names: web::Path<String>) -> HttpResponse {
+    let names: Vec<&str> = names.split(',').collect();
+    match app.views.rebuild_together(&names).await {
+        Ok(outcomes) => HttpResponse::Ok().json(rebuilds(outcomes)),
         Err(error) => HttpResponse::BadRequest().body(format!("{:#}", anyhow::Error::from(error))),
     }
 }

@@ -157,6 +157,19 @@ impl Session {
         each!(Session, self, session => session.create_tables(tables, generation).await)
     }
 
+    /// Inside a transaction: makes the tables' indexes, beside their primary keys.
+    pub async fn create_indexes(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
+        each!(Session, self, session => session.create_indexes(tables, generation).await)
+    }
+
+    /// Whether others can write while a large table is indexed.
+    pub const fn indexes_beside_writers(&self) -> bool {
+        match self {
+            Self::Postgres(_) => true,
+            Self::Sqlite(_) => false,
+        }
+    }
+
     /// Runs one statement of the shared SQL subset, in the transaction if one is open. Answers its rows.
     pub async fn query(&mut self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
         each!(Session, self, session => session.query(sql, params).await)

@@ -62,7 +62,7 @@ pub(crate) fn wall_clock_micros() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
-/// Makes a generation's tables and checkpoint, at position 0 and not yet live. Inside a transaction.
+/// Makes a generation's tables, without indexes, and checkpoint, at position 0 and not yet live. Inside a transaction.
 async fn create(session: &mut Session, versions: Versions, view: View) -> Result<u32, StoreError> {
     // Until the next commit, nobody else makes a generation of this view: the insert below would meet this row.
     let sql = "select coalesce(max(generation), 0) + 1 from {generations} where view_name = $1";
@@ -81,10 +81,13 @@ async fn create(session: &mut Session, versions: Versions, view: View) -> Result
     Ok(generation)
 }
 
-/// Makes a generation beside the live one, to be built up and swapped in.
+/// Makes a generation beside the live one, to be built up, indexed where it is not yet, and swapped in.
 pub(crate) async fn start_building(session: &mut Session, versions: Versions, view: View) -> Result<u32, StoreError> {
     session.begin(&[]).await?;
     let generation = create(session, versions, view).await?;
+    if !session.indexes_beside_writers() {
+        session.create_indexes(view.tables(), generation).await?;
+    }
     session.commit().await?;
     Ok(generation)
 }
@@ -118,11 +121,13 @@ async fn ensure_one(session: &mut Session, versions: Versions, view: View, log: 
         Some(ahead) => {
             tracing::warn!(view = view.name(), position = %ahead.position, %head, "view is ahead of the log: starting anew");
             let generation = create(session, versions, view).await?;
+            session.create_indexes(view.tables(), generation).await?;
             point_to(session, versions, view, ahead.generation, generation).await?;
             session.commit().await?;
         }
         None => {
             let generation = create(session, versions, view).await?;
+            session.create_indexes(view.tables(), generation).await?;
             let sql = "insert into {pointers} (view_name, version, generation, seen_at) values ($1, $2, $3, $4)";
             let (name, version) = (view.name().into(), i64::from(versions.of(view)).into());
             let params = vec![name, version, i64::from(generation).into(), wall_clock_micros().into()];

@@ -1,5 +1,11 @@
-//! Building a new generation of a view beside the live one, and putting it in its place.
+//! Building new generations of views beside the live ones, and putting them in their place.
+//!
+//! Views that are rebuilt together read the log together: a page is read and decoded once, and each view applies it in a
+//! transaction of its own. One that can't go on is left out, and the others finish.
 
+use std::sync::Arc;
+
+use futures::future::join_all;
 use tenure_event_log::{EventLog, Position, ReadError};
 use tokio::task::JoinHandle;
 
@@ -9,51 +15,133 @@ use crate::batch::{Cell, Session, StoreError};
 use crate::generation::{self, Checkpoint, checkpoint_name};
 use crate::rows::Rows;
 use crate::view::View;
-use crate::views::Shared;
+use crate::views::{Shared, broken_off};
 
 /// Events per transaction: more than live batches have, since nobody waits for them one by one.
 const BATCH: usize = 2_000;
 
-pub(crate) async fn run(shared: &Shared, view: View) -> Result<(), RebuildError> {
-    if !shared.progress.begin_building(view) {
-        return Err(RebuildError::InProgress);
+/// What became of each view.
+pub(crate) type Outcomes = Vec<(View, Result<(), RebuildError>)>;
+
+pub(crate) async fn run(shared: &Shared, views: &[View]) -> Outcomes {
+    let mut rebuild = Rebuild { shared, building: Vec::new(), outcomes: Vec::new() };
+    for view in views {
+        rebuild.begin(*view).await;
     }
-    let rebuilt = rebuild(shared, view).await;
-    shared.progress.end_building(view);
-    match &rebuilt {
-        Ok(()) => tracing::info!(view = view.name(), "view rebuilt"),
-        Err(error) => tracing::error!(view = view.name(), %error, "view not rebuilt"),
-    }
-    rebuilt
+    rebuild.catch_up().await;
+    rebuild.index().await;
+    // What was appended meanwhile, before the live views have to stand still for it.
+    rebuild.catch_up().await;
+    rebuild.swap().await;
+    rebuild.outcomes
 }
 
-async fn rebuild(shared: &Shared, view: View) -> Result<(), RebuildError> {
-    let mut session = shared.store.session().await?;
-    let generation = generation::start_building(&mut session, shared.versions, view).await?;
-    let mut build = Build { shared, session, view, generation, rows: None, position: Position::START, ahead: None };
-    let outcome = build.catch_up_and_swap().await;
-    if outcome.is_err() {
-        build.discard().await?;
-    }
-    outcome
-}
-
-async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
-    Ok(Page::new(after, log.read(after, BATCH).await?))
-}
-
-struct Build<'a> {
+/// Several views on their way, and those that have arrived or were given up.
+struct Rebuild<'a> {
     shared: &'a Shared,
-    session: Session,
-    view: View,
-    generation: u32,
-    rows: Option<Rows>,
+    building: Vec<Build<'a>>,
+    outcomes: Outcomes,
+}
+
+impl Rebuild<'_> {
+    async fn begin(&mut self, view: View) {
+        if !self.shared.progress.begin_building(view) {
+            self.outcomes.push((view, Err(RebuildError::InProgress)));
+            return;
+        }
+        match Build::start(self.shared, view).await {
+            Ok(build) => self.building.push(build),
+            Err(error) => self.end(view, Err(error)),
+        }
+    }
+
+    /// Applies what follows, page by page, until little of the log is left.
+    async fn catch_up(&mut self) {
+        let position = self.building.first().map_or(Position::START, |build| build.position);
+        let mut pages = Pages { log: &self.shared.log, position, ahead: None };
+        while !self.building.is_empty() {
+            let page = match pages.next().await {
+                Ok(_) if self.shared.is_stopping() => return self.give_up_all(broken_off).await,
+                Ok(page) => page,
+                Err(error) => {
+                    let error = Arc::new(error);
+                    return self.give_up_all(|| RebuildError::Unavailable(Box::new(Arc::clone(&error)))).await;
+                }
+            };
+            let applied = join_all(self.building.iter_mut().map(|build| build.advance(&page))).await;
+            self.go_on(applied).await;
+            // Close enough: under a steady stream of commands there is always a little left.
+            if page.len() < BATCH / 2 {
+                return;
+            }
+        }
+    }
+
+    async fn index(&mut self) {
+        let indexed = join_all(self.building.iter_mut().map(Build::index)).await;
+        self.go_on(indexed).await;
+    }
+
+    async fn swap(&mut self) {
+        let swapped = join_all(self.building.iter_mut().map(Build::swap)).await;
+        self.go_on(swapped).await;
+        for build in std::mem::take(&mut self.building) {
+            self.end(build.view, Ok(()));
+        }
+    }
+
+    /// Keeps those whose step worked.
+    async fn go_on(&mut self, steps: Vec<Result<(), RebuildError>>) {
+        for (mut build, step) in std::mem::take(&mut self.building).into_iter().zip(steps) {
+            match step {
+                Ok(()) => self.building.push(build),
+                Err(error) => {
+                    let outcome = build.discard().await.map_err(RebuildError::from).and(Err(error));
+                    self.end(build.view, outcome);
+                }
+            }
+        }
+    }
+
+    async fn give_up_all(&mut self, error: impl Fn() -> RebuildError) {
+        let steps = self.building.iter().map(|_| Err(error())).collect();
+        self.go_on(steps).await;
+    }
+
+    fn end(&mut self, view: View, outcome: Result<(), RebuildError>) {
+        self.shared.progress.end_building(view);
+        match &outcome {
+            Ok(()) => tracing::info!(view = view.name(), "view rebuilt"),
+            Err(error) => tracing::error!(view = view.name(), %error, "view not rebuilt"),
+        }
+        self.outcomes.push((view, outcome));
+    }
+}
+
+/// The log from a position, with the page after the one in hand being read and decoded while that one is applied.
+struct Pages<'a> {
+    log: &'a EventLog,
     position: Position,
-    /// The page after the one in hand, which is read and decoded while that one is applied.
     ahead: Option<JoinHandle<Result<Page, ReadError>>>,
 }
 
-impl Drop for Build<'_> {
+impl Pages<'_> {
+    async fn next(&mut self) -> Result<Page, ReadError> {
+        let ahead = match self.ahead.take() {
+            Some(ahead) => ahead.await.ok(),
+            None => None,
+        };
+        let page = match ahead {
+            Some(page) => page?,
+            None => read(self.log.clone(), self.position).await?,
+        };
+        self.position = page.end();
+        self.ahead = Some(tokio::spawn(read(self.log.clone(), self.position)));
+        Ok(page)
+    }
+}
+
+impl Drop for Pages<'_> {
     fn drop(&mut self) {
         if let Some(ahead) = self.ahead.take() {
             ahead.abort();
@@ -61,36 +149,64 @@ impl Drop for Build<'_> {
     }
 }
 
-impl Build<'_> {
-    async fn catch_up_and_swap(&mut self) -> Result<(), RebuildError> {
-        loop {
-            if self.shared.is_stopping() {
-                return Err(RebuildError::Unavailable("the views were shut down".into()));
-            }
-            // Before the transaction, which keeps the live views' from beginning on SQLite.
-            let page = self.next_page().await?;
-            self.ahead = Some(tokio::spawn(read(self.shared.log.clone(), page.end())));
-            self.session.begin(&[]).await?;
-            self.apply(&page).await?;
-            let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3";
-            let (now, name) = (generation::wall_clock_micros().into(), self.view.name().into());
-            self.session.query(sql, vec![now, name, i64::from(self.generation).into()]).await?;
-            self.session.commit().await?;
-            // Close enough: under a steady stream of commands there is always a little left.
-            if page.len() < BATCH / 2 {
-                return self.swap().await;
-            }
-        }
+async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
+    Ok(Page::new(after, log.read(after, BATCH).await?))
+}
+
+/// One view's new generation.
+struct Build<'a> {
+    shared: &'a Shared,
+    session: Session,
+    view: View,
+    generation: u32,
+    rows: Option<Rows>,
+    position: Position,
+}
+
+impl<'a> Build<'a> {
+    async fn start(shared: &'a Shared, view: View) -> Result<Self, RebuildError> {
+        let mut session = shared.store.session().await?;
+        let generation = generation::start_building(&mut session, shared.versions, view).await?;
+        Ok(Self { shared, session, view, generation, rows: None, position: Position::START })
     }
 
-    /// The page that was read ahead, or else one read now.
-    async fn next_page(&mut self) -> Result<Page, RebuildError> {
-        if let Some(ahead) = self.ahead.take()
-            && let Ok(page) = ahead.await
-        {
-            return Ok(page?);
+    /// Applies a page in a transaction of its own.
+    async fn advance(&mut self, page: &Page) -> Result<(), RebuildError> {
+        let done = self.try_advance(page).await;
+        self.ended(done).await
+    }
+
+    /// Leaves no transaction open: on SQLite the other views' wait for its end.
+    async fn ended(&mut self, done: Result<(), RebuildError>) -> Result<(), RebuildError> {
+        if done.is_err() {
+            self.session.rollback().await?;
         }
-        Ok(read(self.shared.log.clone(), self.position).await?)
+        done
+    }
+
+    async fn try_advance(&mut self, page: &Page) -> Result<(), RebuildError> {
+        self.session.begin(&[]).await?;
+        self.apply(page).await?;
+        let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3";
+        let (now, name) = (generation::wall_clock_micros().into(), self.view.name().into());
+        self.session.query(sql, vec![now, name, i64::from(self.generation).into()]).await?;
+        Ok(self.session.commit().await?)
+    }
+
+    /// Indexes the full tables, which is cheaper than with each row, where that doesn't lock out the live views.
+    async fn index(&mut self) -> Result<(), RebuildError> {
+        if !self.session.indexes_beside_writers() {
+            return Ok(());
+        }
+        let indexed = async {
+            self.session.begin(&[]).await?;
+            self.session.create_indexes(self.view.tables(), self.generation).await?;
+            self.session.commit().await
+        };
+        tokio::select! {
+            indexed = indexed => Ok(indexed?),
+            () = self.shared.stopped() => Err(broken_off()),
+        }
     }
 
     /// Applies a page, in the transaction.
@@ -119,6 +235,11 @@ impl Build<'_> {
     /// In one transaction: holds the live checkpoint, so that it can't move any more, applies what it is ahead, and moves
     /// the pointer. So whoever saw an event in the old generation sees it in the new one.
     async fn swap(&mut self) -> Result<(), RebuildError> {
+        let done = self.try_swap().await;
+        self.ended(done).await
+    }
+
+    async fn try_swap(&mut self) -> Result<(), RebuildError> {
         self.session.begin(&[]).await?;
         // Takes the pointer's row, too.
         let sql = "update {pointers} set seen_at = $1 where view_name = $2 and version = $3 returning generation";

@@ -192,17 +192,34 @@ impl Views {
     /// # Errors
     /// [`RebuildError`]; the live generation stays.
     pub async fn rebuild(&self, name: &str) -> Result<(), RebuildError> {
-        let view = View::named(name).ok_or_else(|| RebuildError::UnknownView {
-            name: name.to_owned(),
-            known: View::ALL.map(View::name).join(", "),
-        })?;
+        let mut outcomes = self.rebuild_together(&[name]).await?;
+        outcomes.pop().map_or_else(|| Err(broken_off()), |(_, outcome)| outcome)
+    }
+
+    /// The same for several views, which takes less time than one after the other: the log is read once. Answers what
+    /// became of each.
+    ///
+    /// # Errors
+    /// [`RebuildError::UnknownView`], with nothing done.
+    pub async fn rebuild_together(
+        &self,
+        names: &[impl AsRef<str>],
+    ) -> Result<Vec<(&'static str, Result<(), RebuildError>)>, RebuildError> {
+        let known = |name: &str| {
+            View::named(name).ok_or_else(|| RebuildError::UnknownView {
+                name: name.to_owned(),
+                known: View::ALL.map(View::name).join(", "),
+            })
+        };
+        let views = names.iter().map(|name| known(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let (answer, done) = tokio::sync::oneshot::channel();
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move {
             // Whoever asked may have gone.
-            let _ = answer.send(rebuild::run(&shared, view).await);
+            let _ = answer.send(rebuild::run(&shared, &views).await);
         });
-        done.await.unwrap_or_else(|_| Err(broken_off()))
+        let outcomes = done.await.map_err(|_| broken_off())?;
+        Ok(outcomes.into_iter().map(|(view, outcome)| (view.name(), outcome)).collect())
     }
 
     /// Stops applying events after the batch in hand, and closes the database.
@@ -290,6 +307,7 @@ impl Shared {
 #[error("the database was restarted meanwhile, and the views may have lost their last batches; ask again")]
 struct Restarted;
 
-fn broken_off() -> RebuildError {
+/// A rebuild ended with the process.
+pub(crate) fn broken_off() -> RebuildError {
     RebuildError::Unavailable("the views were shut down".into())
 }

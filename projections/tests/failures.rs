@@ -16,6 +16,7 @@ on_both_engines!(
     an_event_that_cannot_follow_stops_only_who_notices,
     an_unknown_event_is_left_to_a_newer_instance,
     a_rebuild_that_meets_poison_leaves_the_live_view,
+    poison_for_one_view_does_not_stop_those_rebuilt_with_it,
     what_was_applied_before_the_poison_stays,
     a_row_of_the_log_that_is_gone_stops_everything_there,
     a_row_that_the_database_refuses_stops_its_projection_at_that_event,
@@ -127,6 +128,30 @@ async fn a_rebuild_that_meets_poison_leaves_the_live_view(deployment: Deployment
     assert_eq!(problem.position, Some(suspended));
     assert_eq!(dump(&deployment).await, live);
     assert!(views.status().iter().all(|status| status.generation == 1 && status.problem.is_none()));
+}
+
+async fn poison_for_one_view_does_not_stop_those_rebuilt_with_it(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    let suspended = world.suspend(tenant).await.unwrap();
+    world.reinstate(tenant).await.unwrap();
+    passed(&views, world.head).await;
+    let live = dump(&deployment).await;
+    repair(&deployment, suspended.get(), r#"{"tenant.suspended":{}}"#).await;
+    let outcomes = views.rebuild_together(&["usage", "tenants", "deadlines"]).await.unwrap();
+    for (name, outcome) in outcomes {
+        match (name, outcome) {
+            ("usage" | "deadlines", Ok(())) => assert_eq!(status(&views, name).generation, 2),
+            ("tenants", Err(RebuildError::Stopped(problem))) => {
+                assert_eq!(problem.position, Some(suspended));
+                assert_eq!(status(&views, name).generation, 1);
+            }
+            (name, outcome) => panic!("{name}: {outcome:?}"),
+        }
+    }
+    assert_eq!(dump(&deployment).await, live);
+    assert_eq!(views.status().len(), 6, "none is being built any more");
 }
 
 async fn what_was_applied_before_the_poison_stays(deployment: Deployment) {

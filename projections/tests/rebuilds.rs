@@ -13,6 +13,8 @@ const VIEWS: [&str; 6] = ["tenants", "billing", "deadlines", "usage", "links", "
 
 on_both_engines!(
     a_rebuilt_view_equals_the_live_one,
+    views_rebuilt_together_equal_the_live_ones,
+    a_rebuilt_view_has_the_indexes_of_a_new_one,
     a_rebuild_goes_on_beside_commands_and_queries,
     a_replaced_generation_is_dropped,
     an_unknown_view_is_not_rebuilt,
@@ -36,6 +38,54 @@ async fn a_rebuilt_view_equals_the_live_one(deployment: Deployment) {
     for status in views.status() {
         assert_eq!((status.generation, status.state, status.position), (2, ProjectionState::Live, world.head));
     }
+}
+
+async fn views_rebuilt_together_equal_the_live_ones(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    for _ in 0..300 {
+        world.something().await;
+    }
+    passed(&views, world.head).await;
+    let live = dump(&deployment).await;
+    let outcomes = views.rebuild_together(&["tenants", "billing", "usage", "billing"]).await.unwrap();
+    let mut rebuilt: Vec<&str> =
+        outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(name, _)| *name).collect();
+    rebuilt.sort_unstable();
+    assert_eq!(rebuilt, ["billing", "tenants", "usage"]);
+    let refused: Vec<_> =
+        outcomes.iter().filter_map(|(name, outcome)| Some((*name, outcome.as_ref().err()?))).collect();
+    assert!(matches!(refused[..], [("billing", RebuildError::InProgress)]), "{refused:?}");
+    assert_eq!(dump(&deployment).await, live);
+    for status in views.status() {
+        let generation = if rebuilt.contains(&status.name) { 2 } else { 1 };
+        assert_eq!((status.generation, status.state, status.position), (generation, ProjectionState::Live, world.head));
+    }
+    let unknown = views.rebuild_together(&["tenants", "tenant"]).await.unwrap_err();
+    assert!(matches!(unknown, RebuildError::UnknownView { .. }), "{unknown}");
+}
+
+async fn a_rebuilt_view_has_the_indexes_of_a_new_one(deployment: Deployment) {
+    let log = deployment.log().await;
+    let views = deployment.views_with(&log, |config| config.drop_after_ms = 3_600_000).await;
+    views.rebuild_together(&VIEWS).await.unwrap();
+    let of_generation = async |generation: u32| {
+        let indexes = match deployment.place {
+            Place::Sqlite(_) => {
+                format!("select sql from sqlite_master where sql like 'create index %_v{generation}_%'")
+            }
+            Place::Postgres(_) => {
+                format!(
+                    "select indexdef from pg_indexes where schemaname = 'views' and indexname like '%\\_v{generation}\\_%'"
+                )
+            }
+        };
+        let found = crate::tables::rows(&deployment, &indexes).await;
+        found.into_iter().map(|index| index.replace(&format!("_v{generation}"), "")).collect::<Vec<_>>()
+    };
+    let (new, rebuilt) = (of_generation(1).await, of_generation(2).await);
+    assert!(new.len() >= 9, "{new:?}");
+    assert_eq!(rebuilt, new);
 }
 
 async fn a_rebuild_goes_on_beside_commands_and_queries(deployment: Deployment) {

@@ -5,7 +5,7 @@ use tenure_projections::Views;
 
 use super::{block_on, running_service, with_views};
 use crate::config::Config;
-use crate::control::{ProjectionLine, lines};
+use crate::control::{ProjectionLine, RebuildLine, lines, rebuilds};
 
 /// What to do with the views.
 #[derive(Subcommand)]
@@ -44,15 +44,12 @@ impl Projections {
             }
             Self::Rebuild { names, all } => {
                 let names = if *all { every_view() } else { names.clone() };
-                let rebuilds = names.into_iter().map(async |name| {
-                    let answer = service.post(format!("http://tenure/projections/{name}/rebuild")).send().await?;
-                    if !answer.status().is_success() {
-                        anyhow::bail!("{name}: {}", answer.text().await?);
-                    }
-                    println!("{name} is rebuilt.");
-                    Ok(())
-                });
-                futures::future::try_join_all(rebuilds).await?;
+                let address = format!("http://tenure/projections/rebuild/{}", names.join(","));
+                let answer = service.post(address).send().await?;
+                if !answer.status().is_success() {
+                    anyhow::bail!("{}", answer.text().await?);
+                }
+                report(&serde_json::from_slice::<Vec<RebuildLine>>(&answer.bytes().await?)?)?;
             }
         }
         Ok(())
@@ -65,16 +62,26 @@ impl Projections {
                 Self::Rebuild { names, all } => {
                     views.start();
                     let names = if *all { every_view() } else { names.clone() };
-                    let rebuilds = names
-                        .into_iter()
-                        .map(async |name| views.rebuild(&name).await.map(|()| println!("{name} is rebuilt.")));
-                    futures::future::try_join_all(rebuilds).await?;
+                    report(&rebuilds(views.rebuild_together(&names).await?))?;
                 }
             }
             Ok(())
         })
         .await
     }
+}
+
+/// Says what became of each, and fails if one failed.
+fn report(rebuilt: &[RebuildLine]) -> anyhow::Result<()> {
+    let mut failures = Vec::new();
+    for RebuildLine { name, failure } in rebuilt {
+        match failure {
+            None => println!("{name} is rebuilt."),
+            Some(why) => failures.push(format!("{name} is not rebuilt: {why}")),
+        }
+    }
+    anyhow::ensure!(failures.is_empty(), failures.join("; "));
+    Ok(())
 }
 
 fn every_view() -> Vec<String> {

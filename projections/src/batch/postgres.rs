@@ -20,7 +20,9 @@ use uuid::Uuid;
 use super::{Cell, Cells, Change, Move, StoreError, Table};
 use crate::generation::Checkpoint;
 use restarts::Restarts;
-use statements::{begin_statement, create_statements, leap_statement, load_statement, qualify, write_statement};
+use statements::{
+    begin_statement, create_statements, index_statements, leap_statement, load_statement, qualify, write_statement,
+};
 
 /// A call that takes longer hangs; its connection is given up.
 const CALL_LIMIT: Duration = Duration::from_mins(1);
@@ -28,6 +30,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for longer is asked whether it still lives; a busy one need not be.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
+
+/// Sorting a large table's keys in memory, within a transaction.
+const INDEXING: &str = "set local statement_timeout = 0; set local maintenance_work_mem = '64MB'; ";
 
 const TAKE_LEASE: &str = "
     insert into views.leases as held (name, holder, generation, until)
@@ -226,6 +231,14 @@ impl Session {
 
     pub async fn create_tables(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
         self.run_plain(&create_statements(tables, generation), None).await.map(drop)
+    }
+
+    /// As long as it takes: that a server is gone is noticed by the connection's keep-alives.
+    pub async fn create_indexes(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
+        let sql = format!("{INDEXING}{}", index_statements(tables, generation));
+        let mut open = self.take().await?;
+        let answer = open.connection.fetch_all(sqlx::raw_sql(&sql)).await;
+        self.settle(open, Ok(answer)).map(drop)
     }
 
     pub async fn make_durable(&mut self) -> Result<(), StoreError> {

@@ -141,6 +141,10 @@ impl Session {
         self.call(move |connection| connection.execute_batch(&create_statements(tables, generation))).await
     }
 
+    pub async fn create_indexes(&mut self, tables: &'static [Table], generation: u32) -> Result<(), StoreError> {
+        self.call(move |connection| connection.execute_batch(&index_statements(tables, generation))).await
+    }
+
     pub async fn query(&mut self, sql: &str, params: Vec<Cell>) -> Result<Vec<Cells>, StoreError> {
         let sql = translate(sql);
         self.call(move |connection| query(connection, &sql, &params)).await
@@ -332,6 +336,14 @@ fn create_statements(tables: &[Table], generation: u32) -> String {
         let (columns, key) = (columns.join(", "), table.key_list());
         // Writing to a String can't fail.
         let _ = writeln!(sql, "create table {name} ({columns}, primary key ({key})) strict{rowid};");
+    }
+    sql
+}
+
+fn index_statements(tables: &[Table], generation: u32) -> String {
+    let mut sql = String::new();
+    for table in tables {
+        let name = table.in_generation(generation);
         for (index, list) in table.indexes.iter().enumerate() {
             let _ = writeln!(sql, "create index {name}_{index} on {name} ({list});");
         }

@@ -188,7 +188,7 @@ fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
-/// The tables and indexes of one generation.
+/// The tables of one generation.
 pub(super) fn create_statements(tables: &'static [Table], generation: u32) -> String {
     let mut sql = String::new();
     for table in tables {
@@ -204,6 +204,15 @@ pub(super) fn create_statements(tables: &'static [Table], generation: u32) -> St
             .collect();
         let (columns, key) = (columns.join(", "), table.key_list());
         let _ = write!(sql, "create table views.{name} ({columns}, primary key ({key})); ");
+    }
+    sql
+}
+
+/// Their indexes.
+pub(super) fn index_statements(tables: &'static [Table], generation: u32) -> String {
+    let mut sql = String::new();
+    for table in tables {
+        let name = table.in_generation(generation);
         for (index, list) in table.indexes.iter().enumerate() {
             let _ = write!(sql, "create index {name}_{index} on views.{name} ({list}); ");
         }
