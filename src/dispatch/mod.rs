@@ -53,6 +53,8 @@ const NOTED_FOR: Duration = Duration::from_secs(5);
 const NOTED: u64 = 100_000;
 /// Tenants whose folded state is kept in memory.
 const CACHED_TENANTS: u64 = 10_000;
+/// How long it is kept: that of a tenant which another instance erased is forgotten by then.
+const CACHED_FOR: Duration = Duration::from_mins(1);
 
 /// What operators may choose about commands.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,7 @@ impl Dispatcher {
             views,
             gate,
             settings,
-            tenants: Cache::new(CACHED_TENANTS),
+            tenants: Cache::builder().max_capacity(CACHED_TENANTS).time_to_live(CACHED_FOR).build(),
             stripes: Stripes::new(),
             in_flight: InFlight::default(),
             proofs,
