@@ -34,7 +34,16 @@ impl Serve {
                     _ = interrupt.recv() => {}
                 }
             };
-            let application = Application::build(config).await?;
+            tokio::pin!(stop);
+            let application = tokio::select! {
+                built = Application::build(config) => built?,
+                // A database that does not answer keeps no stop waiting; nothing is accepted yet.
+                () = &mut stop => {
+                    tracing::info!("stopped before it listened");
+                    telemetry.shutdown().await;
+                    return Ok(());
+                }
+            };
             tracing::info!(address = %application.address(), mode = ?config.mode, "listening");
             if config.mode == Mode::Development && !self.quiet {
                 print_first_steps(config, &application)?;
