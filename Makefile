@@ -1,7 +1,7 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C and C++ compiler, OpenSSL's and zlib's headers and,
 # for `make test`, PostgreSQL, Java, Maven, kcat and Python; what is missing is installed where there is apt.
 .DEFAULT_GOAL := help
-.PHONY: help native-libraries run release test campaign bench bench-export check contract fmt up down clean
+.PHONY: help native-libraries run release test campaign bench bench-export check contract fmt up try down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +39,18 @@ fmt: ## Format the code
 
 up: ## Start PostgreSQL, Kafka and two instances behind a proxy in containers, on port 7101
 	docker compose up --build --detach --wait
-	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101}; a token for a first try:"
-	@echo "  docker compose exec tenure-1 tenure token --role msp-admin"
-	@echo "Kafka listens on 127.0.0.1:$${KAFKA_PORT:-7103}; examples/ has consumers of billing events."
+	@echo
+	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101} (every operation: /docs). A first try:"
+	@echo
+	@echo "  export MSP_ADMIN_JWT=\$$(docker compose exec -T tenure-1 tenure token --role msp-admin)"
+	@echo "  curl -s http://127.0.0.1:$${TENURE_PORT:-7101}/api/v1/msp/tenants -H \"Authorization: Bearer \$$MSP_ADMIN_JWT\" \\"
+	@echo "    -H 'Content-Type: application/json' \\"
+	@echo "    -d '{\"shortCode\": \"acme-corp\", \"displayName\": \"Acme Corporation\", \"contactEmail\": \"it@acmecorp.com\"}'"
+	@echo
+	@echo "Kafka listens on 127.0.0.1:$${KAFKA_PORT:-7103}; examples/ has consumers of billing events. \`make try\` tries it all."
+
+try: ## Try what `make up` started: a tenant through the proxy, its billing events out of Kafka
+	@scripts/try-containers
 
 down: ## Stop the containers; their data stays (docker compose down --volumes removes it)
 	docker compose down

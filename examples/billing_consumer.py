@@ -115,6 +115,8 @@ def main():
         "auto.offset.reset": "earliest",
         # An offset is committed when its event is processed, never before.
         "enable.auto.commit": False,
+        # What stands before a broker that starts (a published port, a proxy) accepts and hangs up: ask once a second.
+        "reconnect.backoff.ms": 1000,
     }
     settings.update(text.split("=", 1) for text in options.property)
     consumer = Consumer(settings)

@@ -129,6 +129,17 @@ async fn operators_look_and_rebuild_beside_a_running_service(engine: Engine) {
 }
 
 #[tokio::test]
+async fn a_service_that_listens_everywhere_prints_an_address_to_ask_it_at() {
+    for (listen, printed) in [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")] {
+        let storage = Storage::new(Engine::Sqlite).await;
+        let service = ServiceProcess::start(&storage, &[("TENURE_LISTEN", listen)]);
+        assert!(service.url.starts_with(printed), "{}", service.url);
+        assert_eq!(reqwest::get(format!("{}/health/live", service.url)).await.unwrap().status(), 200);
+        service.terminate();
+    }
+}
+
+#[tokio::test]
 async fn a_second_service_on_the_same_directory_is_refused() {
     let storage = Storage::new(Engine::Sqlite).await;
     let service = ServiceProcess::start(&storage, &[]);

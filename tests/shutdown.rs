@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::service::process::tenure;
 use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually, for_each_engine};
 
 const CLIENTS: usize = 32;
@@ -162,6 +163,22 @@ async fn a_proxy_is_told_before_connections_are_refused(engine: Engine) {
     assert!(stopped.elapsed() < Duration::from_secs(20));
     ended(status, &errors);
     assert!(provisioned(&storage).await.contains("meanwhile"));
+}
+
+#[tokio::test]
+async fn a_stop_while_the_database_does_not_answer_ends_a_start_at_once() {
+    let storage = Storage::new(Engine::Sqlite).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = format!("postgres://tenure@{}/tenure", silent.local_addr().unwrap());
+    let command = tenure(&storage, &[("TENURE_DATABASE_URL", &database)]);
+    let mut child = tokio::process::Command::from(command).arg("serve").kill_on_drop(true).spawn().unwrap();
+    // From here on it waits for an answer.
+    let asked = tokio::time::timeout(Duration::from_secs(30), silent.accept()).await;
+    let _connection = asked.expect("it asks the database").unwrap();
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
+    assert!(ended.expect("it ends at once").unwrap().success());
 }
 
 for_each_engine! {

@@ -3,19 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::block_on;
+use super::{block_on, from_this_machine};
 use crate::config::Config;
 
 /// Asks `/health/ready` of the service that listens where the configuration says.
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let mut address = config.listen;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
+        let address = from_this_machine(config.listen);
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(5))

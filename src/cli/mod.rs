@@ -11,6 +11,7 @@ mod projections;
 mod serve;
 mod token;
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -110,6 +111,17 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
 /// Runs a future to its end on a small runtime; for every command but `serve`.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// Where this machine reaches a service that listens on `address`: by loopback, if it listens on every interface.
+fn from_this_machine(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// A client of the service's control socket, where the embedded engine is in use by a service.

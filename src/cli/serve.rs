@@ -7,6 +7,7 @@ use clap::Args;
 use tenure_aggregates::values::Groups;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::from_this_machine;
 use crate::application::Application;
 use crate::config::{Config, Mode};
 use crate::identity::{DevelopmentKey, Role, TokenRequest};
@@ -33,7 +34,16 @@ impl Serve {
                     _ = interrupt.recv() => {}
                 }
             };
-            let application = Application::build(config).await?;
+            tokio::pin!(stop);
+            let application = tokio::select! {
+                built = Application::build(config) => built?,
+                // A database that does not answer keeps no stop waiting; nothing is accepted yet.
+                () = &mut stop => {
+                    tracing::info!("stopped before it listened");
+                    telemetry.shutdown().await;
+                    return Ok(());
+                }
+            };
             tracing::info!(address = %application.address(), mode = ?config.mode, "listening");
             if config.mode == Mode::Development && !self.quiet {
                 print_first_steps(config, &application)?;
@@ -60,7 +70,7 @@ fn print_first_steps(config: &Config, application: &Application) -> anyhow::Resu
         expires_in: TimeDelta::hours(8),
     });
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://{}", application.address());
+    let url = format!("{scheme}://{}", from_this_machine(application.address()));
     let mut out = std::io::stdout().lock();
     writeln!(
         out,

@@ -60,6 +60,8 @@ fn main() -> anyhow::Result<()> {
     config.set("isolation.level", "read_committed").set("auto.offset.reset", "earliest");
     // An offset is committed when its event is processed, never before.
     config.set("enable.auto.commit", "false");
+    // What stands before a broker that starts (a published port, a proxy) accepts and hangs up: ask once a second.
+    config.set("reconnect.backoff.ms", "1000");
     config.extend(options.properties);
     let consumer: BaseConsumer = config.create().context("librdkafka refuses the settings")?;
     consumer.subscribe(&[&options.topic])?;
