@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use tenure_campaign::report::{self, Chapter, Report};
+use tenure_campaign::report::{self, Circumstances, Line, Report};
 use tenure_campaign::scenario::{ALL, Run, Scenario, Tally, named};
 
 /// More than there are cores: some of the work blocks its thread for a while, such as the start of a server.
@@ -28,7 +28,7 @@ struct Arguments {
     /// The service's program.
     #[arg(long, default_value = "target/release/tenure")]
     program: PathBuf,
-    /// Where the report goes; none is written without it.
+    /// The report in which the scenarios' lines are replaced; none is written without it.
     #[arg(long)]
     report: Option<PathBuf>,
 }
@@ -62,13 +62,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let seed = arguments.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 32);
     println!("seed {seed}; repeat with --seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let mut report = Report {
-        seed,
-        rounds: arguments.rounds,
-        commit: report::commit(),
-        began: chrono::Utc::now(),
-        chapters: Vec::new(),
-    };
+    let circumstances = Circumstances { seed, commit: report::commit(), began: chrono::Utc::now() };
+    let mut all_well = true;
     for scenario in chosen {
         let run = Run::new(program.clone(), seed, scenario, arguments.rounds);
         let began = Instant::now();
@@ -79,11 +74,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Ok(tally) => println!("{:<24} {seconds:6.1} s  {tally:?}", scenario.name),
             Err(error) => println!("{:<24} {seconds:6.1} s  FAILED: {error:#}", scenario.name),
         }
-        report.chapters.push(Chapter::new(scenario, seconds, result.map_err(|error| format!("{error:#}"))));
+        // What was not run is not counted against it, and named all the same.
+        all_well &= result.is_ok();
         // After each, so that a broken run leaves what it found.
         if let Some(path) = &arguments.report {
+            let mut report = Report::read(&std::fs::read_to_string(path).unwrap_or_default());
+            report.put(Line::new(scenario, seconds, &result.map_err(|error| format!("{error:#}")), &circumstances));
             std::fs::write(path, report.markdown()).with_context(|| format!("writing {}", path.display()))?;
         }
     }
-    Ok(report.all_well())
+    Ok(all_well)
 }
