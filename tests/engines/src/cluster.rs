@@ -2,12 +2,14 @@
 
 mod standby;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -240,19 +242,23 @@ fn server_user() -> (u32, u32) {
     find("postgres").or_else(|| find("nobody")).expect("a user that the server can run as")
 }
 
-/// A port of this machine that nobody listens on: below those that outgoing connections get, so that nobody takes it while
-/// the server that it is meant for is down.
+/// A port of this machine that nobody listens on: below those that outgoing connections get, and never the same one twice in a
+/// process, so that nobody takes it while the server that it is meant for is down.
 ///
 /// # Panics
 ///
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = Uuid::new_v4().as_u128();
-    (0..12_000_u128)
+    let port = (0..12_000_u128)
         .map(|step| 20_000 + u16::try_from((seed + step) % 12_000).expect("a port"))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
+        .find(|port| !given.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port");
+    given.insert(port);
+    port
 }
 
 fn children(parent: u32) -> Vec<String> {
