@@ -242,7 +242,9 @@ impl Inner {
     async fn subscription(&self, joint: &mut Joint<'_>, command: subscription::Command) -> Result<(), CommandError> {
         let id = joint.loaded.key.account;
         let before: Folded<Subscription> = self.load_stream(&id.to_string()).await?;
-        joint.decide(id.as_uuid(), id, &before, command)?;
+        if joint.decide(id.as_uuid(), id, &before, command)?.is_none() {
+            joint.changes.unchanged(id.as_uuid(), &before);
+        }
         Ok(())
     }
 }
