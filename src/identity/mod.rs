@@ -204,6 +204,13 @@ impl Identity {
             || by_group().is_some_and(|role| authorizer.group_allows(role, action))
     }
 
+    /// Whether the principal may do this to every customer of its MSP, by its own role: what is known of a tenant that the
+    /// gate has not heard of yet.
+    #[must_use]
+    pub fn permits_any_customer(&self, principal: &Principal, action: Action) -> bool {
+        self.inner.authorizer.allows_any_customer(principal, action)
+    }
+
     /// The gate that is asked.
     #[must_use]
     pub fn gate(&self) -> &Gate {

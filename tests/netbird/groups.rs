@@ -115,6 +115,44 @@ async fn an_api_token_dies_when_its_tenant_changes_hands(engine: crate::service:
     me().await.expect_problem(401, "token-invalid");
 }
 
+#[tokio::test]
+async fn a_list_of_several_pages_is_whole_for_whoever_sees_a_part_of_it() {
+    const TENANTS: usize = 450;
+    let world = World::start(crate::service::Engine::Sqlite).await;
+    // In each page, in none but the first and the last, nowhere.
+    let groups = |number: usize| match number {
+        0 | 449 => json!([{"id": "ends", "role": "auditor"}, {"id": "each", "role": "auditor"}]),
+        250 => json!([{"id": "each", "role": "auditor"}]),
+        _ => json!([]),
+    };
+    let mut made = Vec::new();
+    for number in 0..TENANTS {
+        made.push(grouped(&world, &format!("t{number}.example"), groups(number)).await["domain"].clone());
+    }
+    let domains = async |token: String| {
+        let list = world.ask(&token, "GET", "", &Value::Null).await.expect(200);
+        list.as_array().unwrap().iter().map(|tenant| tenant["domain"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(domains(world.token(Role::MspAdmin, world.ours, &[], None)).await, made);
+    let of_group = |group: &str| world.token(Role::Billing, world.ours, &[group], None);
+    assert_eq!(domains(of_group("each")).await, ["t0.example", "t250.example", "t449.example"]);
+    assert_eq!(domains(of_group("ends")).await, ["t0.example", "t449.example"]);
+    assert_eq!(domains(world.token(Role::MspAdmin, world.theirs, &[], None)).await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_group_is_not_let_into_a_tenant_that_its_instance_has_not_heard_of() {
+    let world = World::start(crate::service::Engine::Postgres).await;
+    grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;
+    let there = world.beside();
+    let auditor = world.token(Role::Billing, world.ours, &["g1"], None);
+    for number in 0..10 {
+        let other = world.service.tenant(&format!("other-{number}")).await;
+        let request = there.request("GET", &format!("/api/v1/msp/tenants/{other}")).bearer_auth(&auditor);
+        Answer::of(request).await.expect_problem(404, "not-found");
+    }
+}
+
 async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     let world = World::start(engine).await;
     let tenant = grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;

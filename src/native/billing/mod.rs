@@ -53,7 +53,7 @@ const ROWS_PER_PAGE: u32 = 500;
 pub async fn of_tenant(call: Call<ReadBilling>) -> Result<HttpResponse, Problem> {
     let asked = Asked::of(call.query(&filter::PARAMETERS)?)?;
     let tenant = call.tenant_id()?;
-    call.app.dispatcher.read_tenant(call.scope(), tenant).await?;
+    call.app.dispatcher.read_tenant(call.scope_of(tenant), tenant).await?;
     respond(&call, BillingScope::Customer { msp: call.principal.tenant, tenant }, asked).await
 }
 

@@ -83,6 +83,6 @@ pub async fn update(call: Call<UpdateTenant>, payload: Payload) -> Result<HttpRe
     let context = call.context(&body, StatusCode::OK, None)?;
     let wait = context.wait;
     let command = move |at| Command::Update { changes: changes.clone(), at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

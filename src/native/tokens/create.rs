@@ -84,6 +84,7 @@ impl Create {
             hash,
             lifetime,
             granter,
+            is_permitted: false,
         })
     }
 }
@@ -122,8 +123,8 @@ pub async fn create(call: Call<CreateToken>, payload: Payload) -> Result<HttpRes
         groups: Groups::clone(&principal.groups),
         token_expires_at: principal.access_token.map(|_| principal.expires_at),
     };
-    let request = asked.into_request(granter, secret.hash()).map_err(errors::validation)?;
-    call.permitted(request.tenant_id)?;
+    let mut request = asked.into_request(granter, secret.hash()).map_err(errors::validation)?;
+    request.is_permitted = call.permits(request.tenant_id);
     let context = call.context(&body, StatusCode::CREATED, None)?;
     let (id, wait) = (request.id, context.wait);
     let outcome = call.app.dispatcher.create_access_token(request, context).await?;
