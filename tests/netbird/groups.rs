@@ -157,9 +157,10 @@ async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     let world = World::start(engine).await;
     let tenant = grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;
     let theirs = world.create(world.theirs, "theirs.example").await;
+    let gone = grouped(&world, "gone.example", json!([])).await;
     let inside = |id: &str| format!("?account={id}");
     let own = world.by(world.ours, "GET", &inside(&world.ours.to_string()), Value::Null).await;
-    assert_eq!(own.expect(200), json!([tenant]));
+    assert_eq!(own.expect(200), json!([tenant, gone]));
     for foreign in
         [theirs["id"].as_str().unwrap(), &world.theirs.to_string(), "0198a1b2-c3d4-7000-8000-000000000001", "x", ""]
     {
@@ -169,6 +170,9 @@ async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     refused(&world.by(world.ours, "GET", &inside(tenant["id"].as_str().unwrap()), Value::Null).await, 403);
     let auditor = world.token(Role::Billing, world.ours, &["g1"], None);
     refused(&world.ask(&auditor, "GET", &inside(tenant["id"].as_str().unwrap()), &Value::Null).await, 403);
+    // One that is being deleted is absent here.
+    world.by(world.ours, "DELETE", &of(&gone), Value::Null).await.expect(200);
+    refused(&world.by(world.ours, "GET", &inside(gone["id"].as_str().unwrap()), Value::Null).await, 404);
     let nobody = world.token(Role::Billing, world.ours, &["g2"], None);
     refused(&world.ask(&nobody, "GET", &inside(tenant["id"].as_str().unwrap()), &Value::Null).await, 404);
     assert_eq!(world.by(world.ours, "GET", "?unknown=1", Value::Null).await.expect(200), json!([tenant]));
