@@ -38,7 +38,7 @@ enum PatCommand {
     Create(Create),
     /// List tokens, the newest first: one's own, or those of the whole tree for an MSP's administrator.
     List,
-    /// Revoke tokens: who bears them is refused from then on.
+    /// Revoke tokens, and with them those that were made with them: who bears one is refused from then on.
     Revoke {
         /// Their ids, as `list` shows them.
         #[arg(required = true)]

@@ -91,8 +91,8 @@ impl Create {
 
 /// Make a token.
 ///
-/// A token stands for less than its maker or as much, and ends with the token that it was made with at the latest. It is
-/// shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be revoked and made anew.
+/// A token stands for less than its maker or as much, and ends with the token that it was made with at the latest, whether
+/// that expires or is revoked. It is shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be revoked and made anew.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     params(
