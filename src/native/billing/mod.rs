@@ -41,7 +41,7 @@ const ROWS_PER_PAGE: u32 = 500;
         ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
         ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
         ("after" = Option<u64>, Query, description = "Only events after this position"),
-        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "At most so many events, 1 to 10,000"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),
     responses(
@@ -67,7 +67,7 @@ pub async fn of_tenant(call: Call<ReadBilling>) -> Result<HttpResponse, Problem>
         ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
         ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
         ("after" = Option<u64>, Query, description = "Only events after this position"),
-        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "At most so many events, 1 to 10,000"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),
     responses(

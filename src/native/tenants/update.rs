@@ -32,8 +32,10 @@ pub struct Update {
     #[schema(example = "it@acmecorp.com")]
     contact_email: Option<String>,
     /// Most users, 1 to 1,000,000; not below the users that there are.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_users: Option<i64>,
     /// Most resources, 1 to 1,000,000; not below the resources last reported.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_resources: Option<i64>,
     /// The whole new list of modules.
     #[schema(example = json!(["ad", "ssh"]))]

@@ -30,7 +30,7 @@ const MAX_PAGE_SIZE: u32 = 200;
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens",
     params(
-        ("pageSize" = Option<u32>, Query, description = "1 to 200; 50 if left out"),
+        ("pageSize" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 if left out"),
         ("after" = Option<uuid::Uuid>, Query, description = "The cursor in a `Link` header"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),

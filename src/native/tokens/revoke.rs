@@ -29,6 +29,7 @@ impl Operation for RevokeToken {
     delete, path = "/api/v1/tokens/{tokenId}", tag = "tokens", operation_id = "revokeToken",
     params(
         ("tokenId" = uuid::Uuid, Path, description = "The token's id, not the token itself"),
+        ("Prefer" = Option<String>, Header, description = "`respond-async`: don't wait for the views"),
     ),
     responses(
         (status = 204, description = "Revoked, now or before", headers(("Tenure-Position" = u64))),
