@@ -7,6 +7,7 @@ pub mod call;
 pub mod conditional;
 pub mod idempotency;
 pub mod observe;
+pub mod pieces;
 pub mod query;
 pub mod rate_limit;
 pub mod request_id;

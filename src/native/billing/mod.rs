@@ -2,7 +2,6 @@
 
 mod filter;
 mod format;
-mod pieces;
 pub mod reconciliation;
 mod shape;
 
@@ -14,10 +13,10 @@ use tenure_projections::{QueryError, Views};
 
 use super::call::{Call, Operation};
 use super::problem::{Problem, ProblemSchema};
+use crate::http::pieces::{Pieces, body};
 use crate::identity::Action;
 use filter::Asked;
 use format::Format;
-use pieces::{Pieces, body};
 use shape::BillingEvent;
 
 /// The right to read billing events.
