@@ -1,6 +1,7 @@
 //! Personal access tokens: made, used, limited, revoked. Who may do that to whose is in `authorization`.
 
 mod command_line;
+mod descent;
 mod granting;
 mod instances;
 mod settings;

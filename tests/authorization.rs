@@ -113,6 +113,48 @@ async fn every_route_asks_for_role_and_tenant(engine: Engine) {
     }
 }
 
+async fn a_foreign_tenant_is_refused_like_one_that_does_not_exist_whatever_else_is_wrong(engine: Engine) {
+    let two = two_msps(engine).await;
+    let nobodys = TenantId::from_uuid(uuid::Uuid::now_v7());
+    for (operation, (_, allowed)) in rights().into_iter().filter(|(operation, _)| operation.contains("{tenantId}")) {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let token = two.service.token_of(allowed[0], two.ours);
+        for (header, value, body) in [
+            ("x-nothing", "wrong", "{}"),
+            ("x-body", "broken", "{"),
+            ("x-body", "of another shape", "{\"x\": 1}"),
+            ("if-match", "1", "{\"confirmShortCode\": \"x\", \"reason\": \"x\"}"),
+            ("idempotency-key", "", "{\"confirmShortCode\": \"x\", \"reason\": \"x\"}"),
+            ("tenure-min-position", "x", ""),
+            ("content-type", "text/plain", "{}"),
+        ] {
+            let seen = async |about: TenantId| {
+                let path = path.replace("{tenantId}", &about.to_string());
+                let request = two.service.request(method, &path).bearer_auth(&token).header(header, value);
+                let is_typed = header == "content-type";
+                let request = if is_typed { request } else { request.header("content-type", "application/json") };
+                let answer = Answer::of(request.body(body)).await;
+                let problem: Value = serde_json::from_str(&answer.text).unwrap();
+                (answer.status, problem["code"].clone(), problem["detail"].clone())
+            };
+            let none = seen(nobodys).await;
+            for foreign in [two.customer_of_theirs, two.theirs, two.ours] {
+                assert_eq!(seen(foreign).await, none, "{operation} with {header} {value}");
+            }
+        }
+    }
+    // The same where the tenant stands in the body.
+    for (key, role) in [("", "msp-admin"), ("k", "msp-admin"), ("k", "support")] {
+        let seen = async |about: TenantId| {
+            let body = json!({"name": "t", "role": role, "tenantId": about.to_string(), "expiresInDays": 1});
+            let request = two.service.as_msp("POST", "/api/v1/tokens").header("idempotency-key", key).json(&body);
+            let problem: Value = serde_json::from_str(&Answer::of(request).await.text).unwrap();
+            (problem["status"].clone(), problem["code"].clone(), problem["detail"].clone())
+        };
+        assert_eq!(seen(two.customer_of_theirs).await, seen(nobodys).await, "{key} {role}");
+    }
+}
+
 async fn two_msps_never_see_each_other(engine: Engine) {
     let two = two_msps(engine).await;
     let codes_of = |ours: bool| if ours { json!(["ours-2", "ours-1"]) } else { json!(["theirs-1"]) };
@@ -200,5 +242,6 @@ async fn every_role_has_tokens_of_its_own_and_an_msps_administrator_those_of_its
 for_each_engine! {
     every_role_has_tokens_of_its_own_and_an_msps_administrator_those_of_its_tree
     every_route_asks_for_role_and_tenant
+    a_foreign_tenant_is_refused_like_one_that_does_not_exist_whatever_else_is_wrong
     two_msps_never_see_each_other
 }

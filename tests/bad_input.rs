@@ -69,6 +69,7 @@ on_each_engine! {
             &b""[..],
             b"{",
             b"[]",
+            b"[\"acme\", \"Acme\", \"it@acme.example\", null, null, null, null, null]",
             b"null",
             b"\"text\"",
             b"{\"shortCode\": \"a\\u0000b\"}",

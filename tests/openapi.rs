@@ -78,6 +78,46 @@ async fn the_document_is_openapi_3_1_and_refers_only_to_what_it_holds() {
     }
 }
 
+#[tokio::test]
+async fn every_error_that_a_document_names_has_the_body_and_media_type_that_it_is_sent_with() {
+    let service = Service::start(Engine::Sqlite).await;
+    for (document, media_type, schema, post) in [
+        ("/openapi.json", "application/problem+json", "Problem", "/api/v1/msp/tenants"),
+        ("/openapi/netbird.json", "application/json", "Error", "/api/integrations/msp/tenants"),
+    ] {
+        let document = Answer::of(service.request("GET", document)).await.expect(200);
+        let expected =
+            serde_json::json!({ media_type: {"schema": {"$ref": format!("#/components/schemas/{schema}")}} });
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    if status.as_str() >= "400" {
+                        assert_eq!(answer["content"], expected, "{method} {path} {status}");
+                    }
+                }
+            }
+        }
+        let sent = Answer::of(service.as_msp("POST", post).body("{}")).await;
+        assert_eq!((sent.status, sent.header("content-type").split(';').next()), (415, Some(media_type)));
+        for status in ["400", "401", "403", "413", "415", "429", "500", "503"] {
+            assert!(document["paths"][post]["post"]["responses"].get(status).is_some(), "POST {post} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_success_has_the_body_of_a_success() {
+    let service = Service::start(Engine::Sqlite).await;
+    let document = Answer::of(service.request("GET", "/openapi.json")).await.expect(200);
+    let provision = &document["paths"]["/api/v1/msp/tenants"]["post"]["responses"];
+    assert_eq!(provision["202"]["content"], provision["201"]["content"]);
+    let usage = &document["paths"]["/api/v1/msp/tenants/{tenantId}/usage"]["put"]["responses"];
+    assert!(usage["202"].get("content").is_none(), "{usage}");
+    let list = document["paths"]["/api/v1/msp/tenants"]["get"]["parameters"].as_array().unwrap();
+    let size = list.iter().find(|parameter| parameter["name"] == "pageSize").unwrap();
+    assert_eq!((&size["schema"]["minimum"], &size["schema"]["maximum"]), (&1.into(), &200.into()), "{size}");
+}
+
 fn collect<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {

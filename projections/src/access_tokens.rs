@@ -47,9 +47,23 @@ pub(crate) const IGNORED: &[&str] = &[
     "tenant.deleted",
     "tenant.usage.reported",
     "tenant.usage.monthly",
+    "tenant.domain.proven",
+    "tenant.joined",
+    "tenant.unlinked",
+    "tenant.subscription.changed",
+    "tenant.subscription.cancelled",
     "administrator.invited",
     "administrator.accepted",
     "administrator.removed",
+    "link.created",
+    "link.updated",
+    "link.verified",
+    "link.invited",
+    "link.accepted",
+    "link.declined",
+    "link.unlinked",
+    "link.withdrawn",
+    "link.closed",
 ];
 
 /// Tokens per statement when all of them are read: none holds a snapshot open for long.

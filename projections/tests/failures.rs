@@ -13,6 +13,7 @@ use crate::world::World;
 
 on_both_engines!(
     a_poison_event_stops_its_projections_and_no_others,
+    a_poison_event_of_links_or_subscriptions_stops_only_who_uses_it,
     an_event_that_cannot_follow_stops_only_who_notices,
     an_unknown_event_is_left_to_a_newer_instance,
     a_rebuild_that_meets_poison_leaves_the_live_view,
@@ -70,6 +71,28 @@ async fn a_poison_event_stops_its_projections_and_no_others(deployment: Deployme
     views.rebuild("tenants").await.unwrap();
     views.rebuild("usage").await.unwrap();
     assert_eq!(dump(&deployment).await, live);
+}
+
+async fn a_poison_event_of_links_or_subscriptions_stops_only_who_uses_it(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    let mut going = vec!["tenants", "billing", "deadlines", "usage", "links", "access_tokens"];
+    for (aggregate, name, users) in [
+        ("link", "link.updated", &["links"][..]),
+        ("subscription", "tenant.subscription.changed", &["tenants", "billing"]),
+    ] {
+        world.intrude(aggregate, tenant, name, json!({ name: { "at": "yesterday" } })).await;
+        going.retain(|view| !users.contains(view));
+        for view in users {
+            let problem = stopped(&views, view).await.problem.unwrap();
+            assert_eq!(problem.event_type.as_deref(), Some(name));
+        }
+        for view in &going {
+            eventually("the others go on", async || (status(&views, view).position == world.head).then_some(())).await;
+            assert_eq!(status(&views, view).problem, None, "{view} has no use for {name}");
+        }
+    }
 }
 
 async fn an_event_that_cannot_follow_stops_only_who_notices(deployment: Deployment) {

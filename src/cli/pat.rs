@@ -16,6 +16,8 @@ use super::block_on;
 
 /// The token to ask with. Not an argument: those are seen by every user of the machine.
 const TOKEN_VARIABLE: &str = "TENURE_TOKEN";
+/// Where a service has its tokens.
+const TOKENS: &str = "/api/v1/tokens";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,7 +40,7 @@ enum PatCommand {
     Create(Create),
     /// List tokens, the newest first: one's own, or those of the whole tree for an MSP's administrator.
     List,
-    /// Revoke tokens: who bears them is refused from then on.
+    /// Revoke tokens, and with them those that were made with them: who bears one is refused from then on.
     Revoke {
         /// Their ids, as `list` shows them.
         #[arg(required = true)]
@@ -111,7 +113,7 @@ impl Create {
         if let Some(tenant) = self.tenant {
             body["tenantId"] = json!(tenant.to_string());
         }
-        let answer = service.ask(Method::POST, "/api/v1/tokens", Some(&body)).await?;
+        let answer = service.ask(Method::POST, TOKENS, Some(&body)).await?;
         let Created { token, id, expires_utc } = serde_json::from_value(answer.body)?;
         println!("{token}");
         eprintln!("Token {id}, good until {expires_utc}. It is not shown again.");
@@ -134,22 +136,24 @@ async fn list(service: &Service) -> anyhow::Result<()> {
     let columns = |id: &str, status: &str, role: &str, expires: &str, used: &str, name: &str| {
         println!("{id:<36}  {status:<8}  {role:<15}  {expires:<20}  {used:<20}  {name}");
     };
-    let mut after = String::new();
+    let mut answer = service.ask(Method::GET, &format!("{TOKENS}?pageSize=200"), None).await?;
+    columns("ID", "STATUS", "ROLE", "EXPIRES", "LAST USED", "NAME");
     loop {
-        let answer = service.ask(Method::GET, &format!("/api/v1/tokens?pageSize=200{after}"), None).await?;
         let lines: Vec<Line> = serde_json::from_value(answer.body)?;
-        if after.is_empty() {
-            columns("ID", "STATUS", "ROLE", "EXPIRES", "LAST USED", "NAME");
-        }
         for Line { id, name, role, status, expires_utc, last_used_utc } in &lines {
             let used = last_used_utc.as_deref().map_or_else(|| "never".to_owned(), to_the_second);
             columns(&id.to_string(), status, role, &to_the_second(expires_utc), &used, name);
         }
-        match lines.last() {
-            Some(last) if answer.has_next => after = format!("&after={}", last.id),
-            _ => return Ok(()),
-        }
+        // Not until a page is empty: what the caller may not see any more is left out of pages.
+        let Some(next) = answer.next else { return Ok(()) };
+        answer = service.ask(Method::GET, &next, None).await?;
     }
+}
+
+/// The path in a `Link` header. Only one of these lists: the token goes nowhere else.
+fn next_page(link: &str) -> Option<&str> {
+    let (path, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    (path.starts_with(TOKENS) && parameters.contains("rel=\"next\"")).then_some(path)
 }
 
 /// A time without its fraction, as columns want it.
@@ -159,7 +163,7 @@ fn to_the_second(time: &str) -> String {
 
 async fn revoke(service: &Service, ids: &[AccessTokenId]) -> anyhow::Result<()> {
     for id in ids {
-        let revoked = service.ask(Method::DELETE, &format!("/api/v1/tokens/{id}"), None).await;
+        let revoked = service.ask(Method::DELETE, &format!("{TOKENS}/{id}"), None).await;
         revoked.with_context(|| format!("the token {id} is not revoked"))?;
         eprintln!("Token {id} is revoked.");
     }
@@ -176,8 +180,8 @@ struct Service {
 struct Answer {
     /// JSON; null where there is none.
     body: Value,
-    /// Whether another page follows.
-    has_next: bool,
+    /// The path of the next page, if another follows.
+    next: Option<String>,
 }
 
 impl Service {
@@ -199,14 +203,14 @@ impl Service {
         let answer = request.send().await.map_err(reqwest::Error::without_url);
         let answer = answer.with_context(|| format!("{} can't be asked", self.url))?;
         let status = answer.status();
-        let link = answer.headers().get("link").and_then(|link| link.to_str().ok()).unwrap_or_default();
-        let has_next = link.contains("rel=\"next\"");
+        let link = answer.headers().get("link").and_then(|link| link.to_str().ok());
+        let next = link.and_then(next_page).map(ToOwned::to_owned);
         let text = answer.text().await.with_context(|| format!("the answer of {} breaks off", self.url))?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         if !status.is_success() {
             let why = ["detail", "title"].iter().find_map(|member| body[*member].as_str());
             bail!("{} {}: {}", status.as_u16(), body["code"].as_str().unwrap_or("-"), why.unwrap_or("no reason given"));
         }
-        Ok(Answer { body, has_next })
+        Ok(Answer { body, next })
     }
 }

@@ -33,6 +33,8 @@ pub struct NewAccessToken {
     pub lifetime: TokenLifetime,
     /// Who asks.
     pub granter: Granter,
+    /// Whether the granter may make tokens that act there. If not, the tenant looks absent.
+    pub is_permitted: bool,
 }
 
 /// A command on a token that was carried out.
@@ -137,7 +139,7 @@ impl Inner {
     ) -> Result<(AccessToken, Position), CommandError> {
         let tenant_id = request.tenant_id;
         let tenant = self.load_tenant(tenant_id).await?;
-        let account = tenant.state.account().ok_or(CommandError::NotFound)?;
+        let account = tenant.state.account().filter(|_| request.is_permitted).ok_or(CommandError::NotFound)?;
         let token = NewToken {
             tenant_id,
             kind: account.kind,

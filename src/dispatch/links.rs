@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use tenure_aggregates::link::{self, GroupGrants, Link, Proof};
 use tenure_aggregates::subscription::{self, Subscription};
-use tenure_aggregates::tenant::{self, Stage, Tenant, TenantKind};
+use tenure_aggregates::tenant::{self, Tenant, TenantKind};
 use tenure_aggregates::values::{DisplayName, PriceId, SubjectId, UserId};
 use tenure_aggregates::{Decider, Folded, LinkId, Personal, Replay, TenantId, fold};
 use tenure_event_log::Position;
@@ -152,10 +152,7 @@ impl Inner {
             return Err(CommandError::NotFound);
         }
         let account = self.load_tenant(key.account).await?;
-        match account.state.stage() {
-            Stage::Active | Stage::Suspended => Ok(Loaded { key, link, account }),
-            Stage::Unprovisioned | Stage::Deprovisioning | Stage::Deleted => Err(CommandError::NotFound),
-        }
+        if account.state.stage().is_present() { Ok(Loaded { key, link, account }) } else { Err(CommandError::NotFound) }
     }
 
     /// Decides, always on a fresh load, until nobody was faster.
@@ -242,7 +239,9 @@ impl Inner {
     async fn subscription(&self, joint: &mut Joint<'_>, command: subscription::Command) -> Result<(), CommandError> {
         let id = joint.loaded.key.account;
         let before: Folded<Subscription> = self.load_stream(&id.to_string()).await?;
-        joint.decide(id.as_uuid(), id, &before, command)?;
+        if joint.decide(id.as_uuid(), id, &before, command)?.is_none() {
+            joint.changes.unchanged(id.as_uuid(), &before);
+        }
         Ok(())
     }
 }

@@ -21,6 +21,8 @@ pub enum Scope {
     CustomersOf(TenantId),
     /// Every tenant: the service itself, for deadlines.
     Cell,
+    /// No tenant at all.
+    Nothing,
 }
 
 impl Scope {
@@ -28,7 +30,9 @@ impl Scope {
         match (self, tenant.account().map(|account| account.kind)) {
             (Self::Cell, Some(_)) => true,
             (Self::CustomersOf(msp), Some(TenantKind::Customer { msp: owner })) => msp == owner,
-            (_, None) | (Self::CustomersOf(_), Some(TenantKind::Msp | TenantKind::Independent)) => false,
+            (_, None)
+            | (Self::Nothing, Some(_))
+            | (Self::CustomersOf(_), Some(TenantKind::Msp | TenantKind::Independent)) => false,
         }
     }
 }

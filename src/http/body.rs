@@ -1,12 +1,16 @@
 //! Reads a JSON body strictly: bounded, UTF-8, no U+0000, no unknown field, and an error that points to the place.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::stopping::Stopping;
 
@@ -80,6 +84,29 @@ async fn collect(payload: &mut Payload, limit_bytes: usize) -> Result<Bytes, Bad
     if seen > limit_bytes { Err(BadBody::TooLarge { limit_bytes }) } else { Ok(body.freeze()) }
 }
 
+/// A JSON object that holds a `T`. Alone, a struct reads from an array as well, by the order of its fields.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
 /// Parses a body that may be left out: one of length 0 reads as `T::default()`, whatever its `Content-Type` says.
 ///
 /// # Errors
@@ -105,7 +132,7 @@ pub fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<
         return Err(BadBody::Malformed { reason: "U+0000 is not allowed in text".to_owned() });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
     deserializer.end().map_err(|error| BadBody::Malformed { reason: error.to_string() })?;
     Ok(value)
 }
@@ -195,6 +222,15 @@ mod tests {
     fn an_unknown_field_is_named() {
         let error = parse_json(r#"{"nmae": "x"}"#).unwrap_err();
         assert!(matches!(error, BadBody::Field { ref pointer, .. } if pointer == "/nmae"), "{error:?}");
+    }
+
+    #[test]
+    fn an_array_is_no_object_even_where_its_items_fit_the_fields() {
+        for other in [r#"["x", ["ad"]]"#, "[]", "null", "7", r#""x""#] {
+            let error = parse_json(other).unwrap_err();
+            let BadBody::Field { pointer, reason } = &error else { panic!("{other}: {error:?}") };
+            assert!(pointer.is_empty() && reason.ends_with("expected a JSON object"), "{other}: {reason}");
+        }
     }
 
     #[test]

@@ -27,24 +27,42 @@ pub struct BadHeader {
 /// Where the header is not a list of entity tags.
 pub fn precondition(request: &HttpRequest) -> Result<Precondition, BadHeader> {
     let bad = |reason| BadHeader { header: "If-Match", reason };
-    let mut sequences = Vec::new();
-    let mut present = false;
+    let mut lines = Vec::new();
     for value in request.headers().get_all(IF_MATCH) {
-        present = true;
-        let text = value.to_str().map_err(|_| bad("must be ASCII"))?.trim();
-        if text == "*" {
-            return Ok(Precondition::Any);
-        }
-        for tag in text.split(',').map(str::trim) {
-            let strong = tag.strip_prefix("W/").is_none();
-            let quoted = tag.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-            let Some(opaque) = quoted else { return Err(bad("must be `*` or quoted entity tags")) };
-            if let (true, Ok(sequence)) = (strong, opaque.parse()) {
-                sequences.push(sequence);
-            }
-        }
+        lines.push(value.to_str().map_err(|_| bad("must be ASCII"))?.trim());
     }
-    Ok(if present { Precondition::Sequences(sequences) } else { Precondition::Any })
+    if lines.is_empty() || lines == ["*"] {
+        return Ok(Precondition::Any);
+    }
+    let tags: Option<Vec<_>> = lines.into_iter().map(strong_tags).collect();
+    let tags = tags.map(|tags| tags.concat()).ok_or_else(|| bad("must be `*` or quoted entity tags"))?;
+    Ok(Precondition::Sequences(tags.into_iter().filter_map(sequence).collect()))
+}
+
+/// What the strong tags of a list hold; `None` if it is no list of tags. Empty items are passed over (RFC 9110 5.6.1.2).
+fn strong_tags(list: &str) -> Option<Vec<&str>> {
+    let mut tags = Vec::new();
+    let mut is_empty = true;
+    let mut rest = list.trim_start_matches([' ', '\t', ',']);
+    while !rest.is_empty() {
+        let weak = rest.strip_prefix("W/");
+        let (opaque, after) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        if weak.is_none() {
+            tags.push(opaque);
+        }
+        is_empty = false;
+        let after = after.trim_start();
+        if !after.is_empty() && !after.starts_with(',') {
+            return None;
+        }
+        rest = after.trim_start_matches([' ', '\t', ',']);
+    }
+    (!is_empty).then_some(tags)
+}
+
+/// The sequence of a tag that [`etag`] made: tags are compared letter by letter, so `"03"` is not `"3"`.
+fn sequence(opaque: &str) -> Option<u64> {
+    opaque.parse().ok().filter(|sequence: &u64| sequence.to_string() == opaque)
 }
 
 /// The strong entity tag of a stream at `sequence`.
@@ -99,6 +117,19 @@ mod tests {
         assert!(!if_match(r#""another-kind-of-tag""#).unwrap().holds(3));
         assert!(if_match("*").unwrap().holds(3));
         assert!(if_match("3").is_err());
+        for other in [r#""+3""#, r#""03""#, r#"" 3""#, r#""3,""#] {
+            assert!(!if_match(other).unwrap().holds(3), "{other} is another tag");
+        }
+    }
+
+    #[test]
+    fn a_list_of_tags_may_hold_commas_and_empty_items() {
+        for list in [r#""a,b", "3""#, r#", "3","#, r#""2","3""#, r#"W/"x" ,,"3""#] {
+            assert!(if_match(list).unwrap().holds(3), "{list}");
+        }
+        for wrong in ["", ",", r#""3"#, r#""2" "3""#, r#"w/"3""#, r#"*, "3""#] {
+            assert!(if_match(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -157,6 +157,12 @@ impl Gate {
         }
     }
 
+    /// Whether the token itself was not revoked, but one that it was made with, or that one with, was.
+    #[must_use]
+    pub fn is_cut_off(&self, token: AccessTokenId) -> bool {
+        self.inner.tokens.read().unwrap_or_else(PoisonError::into_inner).is_cut_off(token)
+    }
+
     /// What is known of a token's uses; `None` if it is not alive.
     #[must_use]
     pub fn uses_of(&self, token: AccessTokenId) -> Option<Folded<LastUse>> {

@@ -32,7 +32,7 @@ pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
 pub use gate::{Gate, GateError, GateStart, KnownToken, LinkStanding, Ownership, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
-pub use principal::Principal;
+pub use principal::{Principal, granting_token};
 pub use verifier::Verifier;
 
 use jwks::Jwks;
@@ -177,17 +177,20 @@ impl Identity {
     /// Whether the principal may do this to any tenant at all.
     ///
     /// # Errors
-    /// [`Denied::Forbidden`], to be answered with 403.
+    /// [`Denied::Forbidden`], to be answered with 403; [`Denied::GateStale`] where only groups could let the principal in, and
+    /// nobody knows whether they still do.
     pub fn authorize(&self, principal: &Principal, action: Action) -> Result<(), Denied> {
-        let let_in = || {
-            let accounts = self.inner.gate.let_in(principal.tenant, &principal.groups);
-            accounts.into_iter().any(|(_, role)| self.inner.authorizer.group_allows(role, action))
-        };
-        if self.inner.authorizer.may_ever(principal, action) || let_in() {
-            Ok(())
-        } else {
-            Err(Denied::Forbidden { role: principal.role, action })
+        let Inner { gate, authorizer, .. } = &*self.inner;
+        if authorizer.may_ever(principal, action) {
+            return Ok(());
         }
+        // Before the look at the links, so that what is seen is no older than the answer claims.
+        let is_fresh = gate.is_fresh();
+        let accounts = gate.let_in(principal.tenant, &principal.groups);
+        if !accounts.into_iter().any(|(_, role)| authorizer.group_allows(role, action)) {
+            return Err(Denied::Forbidden { role: principal.role, action });
+        }
+        if is_fresh { Ok(()) } else { Err(Denied::GateStale) }
     }
 
     /// Whether the principal may do this to that tenant, by its own role or by a group's. "No" is answered with 404, as for
@@ -199,6 +202,13 @@ impl Identity {
         let by_group = || gate.group_role(principal.tenant, tenant, &principal.groups);
         authorizer.allows(principal, action, resource)
             || by_group().is_some_and(|role| authorizer.group_allows(role, action))
+    }
+
+    /// Whether the principal may do this to every customer of its MSP, by its own role: what is known of a tenant that the
+    /// gate has not heard of yet.
+    #[must_use]
+    pub fn permits_any_customer(&self, principal: &Principal, action: Action) -> bool {
+        self.inner.authorizer.allows_any_customer(principal, action)
     }
 
     /// The gate that is asked.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tenure_aggregates::values::Groups;
+use tenure_aggregates::values::{Groups, PrincipalId};
 use tenure_aggregates::{AccessTokenId, Role, TenantId, TenantKind};
 
 /// Somebody whose token is valid and whose tenant may be used right now.
@@ -51,9 +51,19 @@ impl fmt::Debug for Principal {
     }
 }
 
+/// How the subject of a personal access token begins. Never to be changed: events name who made a token by it.
+const TOKEN_SUBJECT: &str = "token-";
+
 /// The subject of a personal access token: not a uuid, so that it is nobody else's.
 pub(super) fn token_subject(token: AccessTokenId) -> String {
-    format!("token-{token}")
+    format!("{TOKEN_SUBJECT}{token}")
+}
+
+/// The access token that another one was made with, by the id of the principal who made it.
+#[must_use]
+pub fn granting_token(maker: &PrincipalId) -> Option<AccessTokenId> {
+    let (_, subject) = maker.as_str().split_once('/')?;
+    subject.strip_prefix(TOKEN_SUBJECT)?.parse().ok()
 }
 
 /// The subject as it may be written down: itself if it is plainly an identifier, else a pseudonym that `blind` makes.

@@ -47,26 +47,26 @@ pub type Call<O> = call::Call<Native, O>;
 struct Nothing {}
 
 impl<O: Operation> Call<O> {
-    /// The tenants that the caller may see.
-    pub fn scope(&self) -> Scope {
-        Scope::CustomersOf(self.principal.tenant)
-    }
-
-    /// The tenant in the path. What is no id names no tenant, and what the policies withhold looks absent.
+    /// The tenant in the path. What is no id names no tenant; whether the caller may know of it is left to
+    /// [`Self::scope_of`].
     pub fn tenant_id(&self) -> Result<TenantId, Problem> {
-        let id = self.request.match_info().query("tenantId").parse().map_err(|_| errors::not_found())?;
-        self.permitted(id)?;
-        Ok(id)
+        self.request.match_info().query("tenantId").parse().map_err(|_| errors::not_found())
     }
 
-    /// Refuses a tenant that the policies withhold. One that the gate has not heard of yet is left to the log, which every
-    /// operation asks within its scope.
-    pub fn permitted(&self, id: TenantId) -> Result<(), Problem> {
-        let identity = &self.app.identity;
-        if identity.gate().resource(id).is_some() && !identity.permits(&self.principal, O::ACTION, id) {
-            return Err(errors::not_found());
+    /// The tenants that the caller may see when it asks for this one: none, where the policies withhold it. What is withheld
+    /// goes the way of what does not exist, so that nobody can tell the two apart by what else is wrong with a request.
+    pub fn scope_of(&self, id: TenantId) -> Scope {
+        if self.permits(id) { Scope::CustomersOf(self.principal.tenant) } else { Scope::Nothing }
+    }
+
+    /// Whether the policies let the caller do this to the tenant. One that the gate has not heard of yet is a customer like
+    /// any other: whose, the log knows.
+    pub fn permits(&self, id: TenantId) -> bool {
+        let (identity, principal) = (&self.app.identity, &self.principal);
+        match identity.gate().resource(id) {
+            Some(_) => identity.permits(principal, O::ACTION, id),
+            None => identity.permits_any_customer(principal, O::ACTION),
         }
-        Ok(())
     }
 
     /// The version that the client wants to change.

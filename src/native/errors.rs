@@ -20,6 +20,8 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// Fields that don't hold what they should.
 pub fn validation(errors: Vec<FieldError>) -> Problem {
     let detail = match errors.as_slice() {
+        // About the whole body.
+        [only] if only.pointer.is_empty() => only.detail.clone(),
         [only] => format!("{} {}", only.pointer, only.detail),
         several => format!("{} fields are not valid", several.len()),
     };

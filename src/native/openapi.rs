@@ -1,13 +1,14 @@
 //! The OpenAPI 3.1 document, made from the handlers and shapes themselves.
 
 use actix_web::HttpResponse;
+use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::tenants::{self, deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
 use super::tokens::{create, list as list_tokens, revoke};
 use super::{billing, me, problem, system};
+use crate::http::answers;
 
 /// Answers that every operation with a token can give.
 const EVERYWHERE: [(&str, &str); 5] = [
@@ -55,9 +56,11 @@ const WITH_BODY: [(&str, &str); 5] = [
     ("202", "Carried out; the views don't show it yet, or the caller would not wait. The body is that of the success"),
     ("400", "The body, a header or a parameter is not valid"),
     ("412", "`If-Match` names another version"),
-    ("413", "The body is too large"),
-    ("415", "The body is not JSON"),
+    TOO_LARGE,
+    NO_JSON,
 ];
+const TOO_LARGE: (&str, &str) = ("413", "The body is too large");
+const NO_JSON: (&str, &str) = ("415", "The body is not JSON");
 
 /// Answers that every POST can give besides, because of its `Idempotency-Key`.
 const WITH_KEY: [(&str, &str); 2] = [
@@ -65,28 +68,31 @@ const WITH_KEY: [(&str, &str); 2] = [
     ("422", "The `Idempotency-Key` came with another request before"),
 ];
 
+/// Answers that every operation without a body can give besides.
+const WITHOUT_BODY: [(&str, &str); 1] = [("400", "A header or a parameter is not valid")];
+
 struct CommonAnswers;
 
 impl Modify for CommonAnswers {
     fn modify(&self, document: &mut Document) {
         for item in document.paths.paths.values_mut() {
             let operations = [
-                (&mut item.get, vec![("400", "A header or a parameter is not valid")]),
+                (&mut item.get, WITHOUT_BODY.to_vec()),
                 (&mut item.post, [&WITH_BODY[..], &WITH_KEY].concat()),
                 (&mut item.put, WITH_BODY.to_vec()),
                 (&mut item.patch, WITH_BODY.to_vec()),
-                (&mut item.delete, vec![("400", "A header or a parameter is not valid")]),
+                (&mut item.delete, [&WITHOUT_BODY[..], &[TOO_LARGE, NO_JSON]].concat()),
             ];
             for (operation, besides) in operations {
                 // An operation of its own security needs no token.
-                let Some(operation) = operation.as_mut().filter(|operation| operation.security.is_none()) else {
-                    continue;
-                };
-                for (status, description) in EVERYWHERE.into_iter().chain(besides) {
-                    let answer = ResponseBuilder::new().description(description).build();
-                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
+                if let Some(operation) = operation.as_mut().filter(|operation| operation.security.is_none()) {
+                    answers::add(operation, EVERYWHERE.into_iter().chain(besides));
                 }
             }
+        }
+        for operation in answers::operations(document) {
+            answers::describe_accepted(operation);
+            answers::describe_errors(operation, problem::MEDIA_TYPE, "Problem");
         }
     }
 }

@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 
 use crate::http::request_id;
 
+/// The media type of every answer above 399.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
 /// One thing that is wrong with the request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -176,6 +179,6 @@ impl ResponseError for Problem {
         }
         response.insert_header(("cache-control", "no-store"));
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        response.insert_header((CONTENT_TYPE, "application/problem+json")).body(text)
+        response.insert_header((CONTENT_TYPE, MEDIA_TYPE)).body(text)
     }
 }

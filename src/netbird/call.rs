@@ -55,6 +55,9 @@ impl Dialect for Netbird {
 fn role_in(app: &App, principal: &Principal, account: TenantId) -> Option<Role> {
     let identity = &app.identity;
     let kind = identity.gate().resource(account)?.kind;
+    if !identity.gate().stage(account)?.is_present() {
+        return None;
+    }
     let may =
         |action| identity.permits(principal, action, principal.tenant) || identity.permits(principal, action, account);
     if kind != (TenantKind::Customer { msp: principal.tenant }) {

@@ -1,23 +1,28 @@
 //! This dialect's OpenAPI 3.1 document, made from the handlers and shapes themselves.
 
 use actix_web::HttpResponse;
+use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::errors::ErrorBody;
 use super::tenants::{TenantBody, create, delete, dns, invite, list, read, respond, subscription, unlink, update};
+use crate::http::answers;
 use crate::native::docs;
 
 /// Answers that every operation can give besides.
-const EVERYWHERE: [(&str, &str); 6] = [
+const EVERYWHERE: [(&str, &str); 7] = [
     ("400", "A header or a parameter is not valid, or the body is not JSON"),
     ("401", "The token is missing or not valid"),
     ("403", "The token's role may not do this, or its tenant is not active"),
+    ("404", "`?account=` names no tenant here"),
     ("429", "Too many requests; `Retry-After` says when the next one is possible"),
     ("500", "Internal error"),
     ("503", "Temporarily unavailable; `Retry-After` says when to try again"),
 ];
+
+const TOO_LARGE: (&str, &str) = ("413", "The body is too large");
+const NO_JSON: (&str, &str) = ("415", "The body is not JSON");
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,14 +49,14 @@ impl Modify for Common {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete] {
-                for (status, description) in operation.is_some().then_some(EVERYWHERE).into_iter().flatten() {
-                    let answer = ResponseBuilder::new().description(description).build();
-                    if let Some(operation) = operation {
-                        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
-                    }
-                }
+            for operation in [&mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
+                answers::add(operation, [TOO_LARGE]);
             }
+        }
+        for operation in answers::operations(document) {
+            let is_read = operation.request_body.is_some();
+            answers::add(operation, EVERYWHERE.into_iter().chain(is_read.then_some(NO_JSON)));
+            answers::describe_errors(operation, "application/json", "Error");
         }
     }
 }

@@ -54,6 +54,30 @@ async fn a_token_is_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_list_goes_on_behind_a_page_of_which_nothing_is_shown() {
+    let storage = Storage::new(Engine::Sqlite).await;
+    let service = ServiceProcess::start(&storage, &[]);
+    let client = reqwest::Client::new();
+    let post = async |path: &str, body: serde_json::Value| {
+        let request = client.post(format!("{}{path}", service.url)).bearer_auth(&service.token);
+        Answer::of(request.json(&body)).await
+    };
+    let made = pat(&storage, &service.url, &service.token, &["create", "the oldest", "--role", "billing"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let tenants = "/api/integrations/msp/tenants";
+    let tenant = post(tenants, json!({"name": "T", "domain": "tenant.com", "groups": []})).await.expect(200);
+    let inside = json!({"name": "inside", "role": "admin", "tenantId": tenant["id"], "expiresInDays": 1});
+    for _ in 0..200 {
+        post("/api/v1/tokens", inside.clone()).await.expect(201);
+    }
+    let unlink = format!("{tenants}/{}/unlink", tenant["id"].as_str().unwrap());
+    post(&unlink, json!({"owner": "somebody"})).await.expect(200);
+    let list = pat(&storage, &service.url, &service.token, &["list"]);
+    let list = text(&list.stdout);
+    assert!(list.contains("the oldest") && !list.contains("inside"), "{list}");
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_one_line_and_an_exit_code() {
     let storage = Storage::new(Engine::Sqlite).await;
     let service = ServiceProcess::start(&storage, &[]);

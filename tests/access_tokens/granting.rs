@@ -17,10 +17,15 @@ fn body(role: &str) -> Value {
 
 /// A person's token, in these groups.
 fn person(service: &Service, role: Role, tenant: TenantId, groups: &[&str]) -> String {
+    person_named(service, role, tenant, groups, "0190a0a0-0000-7000-8000-000000000007")
+}
+
+/// The same of somebody whose token has this subject.
+pub fn person_named(service: &Service, role: Role, tenant: TenantId, groups: &[&str], subject: &str) -> String {
     let key = DevelopmentKey::load_or_create(&service.config.development_key_path()).unwrap();
     let (now, expires_in) = (service.config.clock().now(), chrono::TimeDelta::hours(1));
     let groups = Groups::parse(groups).unwrap();
-    let subject = Some("0190a0a0-0000-7000-8000-000000000007".to_owned());
+    let subject = Some(subject.to_owned());
     format!("Bearer {}", key.sign(&TokenRequest { role, tenant, subject, groups, now, expires_in }))
 }
 

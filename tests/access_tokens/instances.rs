@@ -8,7 +8,7 @@ use tenure::identity::Role;
 use super::{listed, make, me, revoke, secret, uses};
 use crate::service::{Engine, Service, Storage, eventually};
 
-async fn two() -> (Service, Service) {
+pub async fn two() -> (Service, Service) {
     let storage = Arc::new(Storage::new(Engine::Postgres).await);
     let first = Service::start_with(Arc::clone(&storage), &[]);
     (first, Service::start_with(storage, &[]))

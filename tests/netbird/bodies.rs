@@ -59,10 +59,12 @@ async fn a_wrong_field_is_422_and_unreadable_json_400() {
         with("domain", json!("a b.example")),
         with("groups", json!({})),
         with("groups", json!([{"id": "g1"}])),
+        with("groups", json!([["g1", "admin"]])),
         with("groups", json!([{"id": "g1", "role": "root"}])),
         with("groups", json!([{"id": "", "role": "admin"}])),
         with("groups", json!(vec![json!({"id": "g", "role": "user"}); 101])),
         json!([]),
+        json!(["T", "other.example", []]),
         json!("text"),
     ] {
         refused(&world.by(world.ours, "POST", "", body).await, 422);
@@ -80,7 +82,9 @@ async fn a_wrong_field_is_422_and_unreadable_json_400() {
     ] {
         refused(&world.by(world.ours, method, &format!("{}{what}", of(&tenant)), body).await, 422);
     }
-    for body in [json!({"value": {"type": "string"}}), json!({"value": "maybe"}), json!({})] {
+    let objects = [json!({"type": "string", "enum": ["accept", "decline"]}), json!({"accept": null})];
+    let values = objects.into_iter().chain([json!("maybe"), json!("Accept"), Value::Null, json!(1), json!(["accept"])]);
+    for body in values.map(|value| json!({"value": value})).chain([json!({})]) {
         refused(&world.by_owner(&tenant, "PUT", &format!("{}/invite", of(&tenant)), body).await, 422);
     }
     // What is known to others is passed over.

@@ -66,6 +66,22 @@ async fn a_cname_is_followed() {
 }
 
 #[tokio::test]
+async fn a_cname_that_leads_in_a_circle_proves_nothing_and_ends() {
+    let world = World::start_with(Engine::Sqlite, &[("TENURE_DNS_TIMEOUT_MS", "2000")]).await;
+    for (domain, others) in [("self.example", &["self.example"][..]), ("a.example", &["b.example", "a.example"])] {
+        let tenant = world.create(world.ours, domain).await;
+        let mut from = domain;
+        for to in others {
+            world.names.alias(from, to).await;
+            from = to;
+        }
+        let began = Instant::now();
+        unproven(&world, &tenant).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_domain_that_does_not_exist_is_not_proven_and_nothing_of_that_is_remembered() {
     let world = World::start(Engine::Sqlite).await;
     let tenant = world.create(world.ours, "nowhere.example").await;

@@ -115,13 +115,52 @@ async fn an_api_token_dies_when_its_tenant_changes_hands(engine: crate::service:
     me().await.expect_problem(401, "token-invalid");
 }
 
+#[tokio::test]
+async fn a_list_of_several_pages_is_whole_for_whoever_sees_a_part_of_it() {
+    const TENANTS: usize = 450;
+    let world = World::start(crate::service::Engine::Sqlite).await;
+    // In each page, in none but the first and the last, nowhere.
+    let groups = |number: usize| match number {
+        0 | 449 => json!([{"id": "ends", "role": "auditor"}, {"id": "each", "role": "auditor"}]),
+        250 => json!([{"id": "each", "role": "auditor"}]),
+        _ => json!([]),
+    };
+    let mut made = Vec::new();
+    for number in 0..TENANTS {
+        made.push(grouped(&world, &format!("t{number}.example"), groups(number)).await["domain"].clone());
+    }
+    let domains = async |token: String| {
+        let list = world.ask(&token, "GET", "", &Value::Null).await.expect(200);
+        list.as_array().unwrap().iter().map(|tenant| tenant["domain"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(domains(world.token(Role::MspAdmin, world.ours, &[], None)).await, made);
+    let of_group = |group: &str| world.token(Role::Billing, world.ours, &[group], None);
+    assert_eq!(domains(of_group("each")).await, ["t0.example", "t250.example", "t449.example"]);
+    assert_eq!(domains(of_group("ends")).await, ["t0.example", "t449.example"]);
+    assert_eq!(domains(world.token(Role::MspAdmin, world.theirs, &[], None)).await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_group_is_not_let_into_a_tenant_that_its_instance_has_not_heard_of() {
+    let world = World::start(crate::service::Engine::Postgres).await;
+    grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;
+    let there = world.beside();
+    let auditor = world.token(Role::Billing, world.ours, &["g1"], None);
+    for number in 0..10 {
+        let other = world.service.tenant(&format!("other-{number}")).await;
+        let request = there.request("GET", &format!("/api/v1/msp/tenants/{other}")).bearer_auth(&auditor);
+        Answer::of(request).await.expect_problem(404, "not-found");
+    }
+}
+
 async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     let world = World::start(engine).await;
     let tenant = grouped(&world, "open.example", json!([{"id": "g1", "role": "auditor"}])).await;
     let theirs = world.create(world.theirs, "theirs.example").await;
+    let gone = grouped(&world, "gone.example", json!([])).await;
     let inside = |id: &str| format!("?account={id}");
     let own = world.by(world.ours, "GET", &inside(&world.ours.to_string()), Value::Null).await;
-    assert_eq!(own.expect(200), json!([tenant]));
+    assert_eq!(own.expect(200), json!([tenant, gone]));
     for foreign in
         [theirs["id"].as_str().unwrap(), &world.theirs.to_string(), "0198a1b2-c3d4-7000-8000-000000000001", "x", ""]
     {
@@ -131,6 +170,9 @@ async fn account_acts_inside_a_tenant(engine: crate::service::Engine) {
     refused(&world.by(world.ours, "GET", &inside(tenant["id"].as_str().unwrap()), Value::Null).await, 403);
     let auditor = world.token(Role::Billing, world.ours, &["g1"], None);
     refused(&world.ask(&auditor, "GET", &inside(tenant["id"].as_str().unwrap()), &Value::Null).await, 403);
+    // One that is being deleted is absent here.
+    world.by(world.ours, "DELETE", &of(&gone), Value::Null).await.expect(200);
+    refused(&world.by(world.ours, "GET", &inside(gone["id"].as_str().unwrap()), Value::Null).await, 404);
     let nobody = world.token(Role::Billing, world.ours, &["g2"], None);
     refused(&world.ask(&nobody, "GET", &inside(tenant["id"].as_str().unwrap()), &Value::Null).await, 404);
     assert_eq!(world.by(world.ours, "GET", "?unknown=1", Value::Null).await.expect(200), json!([tenant]));

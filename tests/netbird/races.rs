@@ -2,9 +2,10 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tenure_event_log::{EventLog, LogConfig, MasterKey, Position};
 
-use super::world::{World, of};
-use crate::service::for_each_engine;
+use super::world::{TENANTS, World, of};
+use crate::service::{Answer, for_each_engine};
 
 async fn of_two_that_prove_one_domain_exactly_one_wins(engine: crate::service::Engine) {
     const PAIRS: usize = 50;
@@ -48,6 +49,41 @@ async fn of_many_that_create_one_domain_exactly_one_does(engine: crate::service:
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
     assert_eq!(world.listed(world.ours).await.len(), 1);
+}
+
+/// Two instances, since one serializes what concerns an account by itself.
+#[tokio::test]
+async fn an_account_that_is_let_go_while_it_subscribes_pays_nothing() {
+    const ACCOUNTS: usize = 60;
+    let world = World::start(crate::service::Engine::Postgres).await;
+    let there = world.beside();
+    let mut accounts = Vec::new();
+    for number in 0..ACCOUNTS {
+        accounts.push(world.verified(world.ours, &format!("tenant{number}.example")).await);
+    }
+    let token = there.token_of(tenure::identity::Role::MspAdmin, world.ours);
+    // One pair after the other: it is not about load.
+    for account in &accounts {
+        let path = format!("{TENANTS}{}/subscription", of(account));
+        let subscribe = there.request("POST", &path).bearer_auth(&token).json(&json!({"priceID": "price_1"}));
+        let path = format!("{}/unlink", of(account));
+        let unlink = world.by(world.ours, "POST", &path, json!({"owner": "o"}));
+        let (subscribed, unlinked) = tokio::join!(Answer::of(subscribe), unlink);
+        unlinked.expect(200);
+        assert!([200, 404, 412].contains(&subscribed.status), "{subscribed:?}");
+    }
+    let config = &world.service.config;
+    let key = MasterKey::load(&config.master_key_path()).unwrap();
+    let log = EventLog::open_read_only(LogConfig::new(config.engine.clone(), key, config.clock())).await.unwrap();
+    let events = log.read(Position::START, 10_000).await.unwrap();
+    log.shutdown().await;
+    for account in &accounts {
+        let of_account = events.iter().filter(|event| event.stream.aggregate_id == account["id"]);
+        let kinds: Vec<_> = of_account.map(|event| event.event_type.as_str()).collect();
+        let last = |kind: &str| kinds.iter().rposition(|other| *other == kind);
+        let (subscribed, ended) = (last("tenant.subscription.changed"), last("tenant.subscription.cancelled"));
+        assert!(subscribed.is_none() || ended > subscribed, "{kinds:?}");
+    }
 }
 
 async fn an_account_is_invited_by_one_msp_at_a_time(engine: crate::service::Engine) {

@@ -1,6 +1,7 @@
 //! A deployment with two MSPs that must never see each other, and a name server.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -43,6 +44,14 @@ impl World {
         let service = Service::start_with(storage, &[&ours[..], settings].concat());
         let (ours, theirs) = (service.config.msps[0].id, service.config.msps[1].id);
         Self { service, names, ours, theirs }
+    }
+
+    /// Another instance, on the same database.
+    pub fn beside(&self) -> Service {
+        let file = self.service.config.data_dir.parent().unwrap().join("tenure.toml");
+        let server = self.names.address.to_string();
+        let settings = [("TENURE_CONFIG", file.to_str().unwrap()), ("TENURE_DNS_SERVER", server.as_str())];
+        Service::start_with(Arc::clone(self.service.storage()), &settings)
     }
 
     /// A token of somebody with a role in a tenant, who is in these groups; `subject` if it matters who.

@@ -36,6 +36,15 @@ impl Stage {
             Self::Deleted => "deleted",
         }
     }
+
+    /// Whether there is something to manage: a link to a tenant that is being deleted looks absent.
+    #[must_use]
+    pub const fn is_present(self) -> bool {
+        match self {
+            Self::Active | Self::Suspended => true,
+            Self::Unprovisioned | Self::Deprovisioning | Self::Deleted => false,
+        }
+    }
 }
 
 impl fmt::Display for Stage {

@@ -11,6 +11,7 @@ use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, Tenan
 use tenure_event_log::RecordedEvent;
 
 use super::standing::Unreadable;
+use crate::identity::principal::granting_token;
 
 /// A token that was made and not revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct KnownToken {
     pub hash: TokenHash,
     /// The tenant that it acts in.
     pub tenant: TenantId,
+    /// The token that it was made with, if it was one: it is alive no longer than that.
+    pub made_with: Option<AccessTokenId>,
     /// In whose tree that tenant stood when the token was made: the MSP's, or its own.
     pub made_below: TenantId,
     /// What its bearer is there.
@@ -56,10 +59,28 @@ impl Tokens {
         all
     }
 
-    /// The token with this hash, and whether nobody can tell if it is still alive.
+    /// The token with this hash, and whether nobody can tell if it is still alive; `None` also where one that it descends from
+    /// was revoked.
     pub fn with_hash(&self, hash: &TokenHash) -> Option<(&KnownToken, bool)> {
-        let entry = self.known.get(self.by_hash.get(hash)?)?;
-        Some((&entry.token, entry.is_undecidable))
+        let id = *self.by_hash.get(hash)?;
+        self.get(id).zip(self.is_undecidable(id))
+    }
+
+    /// Whether the token was not revoked, but one that it descends from was.
+    pub fn is_cut_off(&self, id: AccessTokenId) -> bool {
+        self.known.contains_key(&id) && self.is_undecidable(id).is_none()
+    }
+
+    /// Whether nobody can tell if the token is alive, or one that it descends from; `None` if one of them is not. Who makes
+    /// tokens with a token is known before them, and kept for as long as it is alive.
+    fn is_undecidable(&self, id: AccessTokenId) -> Option<bool> {
+        let mut entry = self.known.get(&id)?;
+        let mut is_undecidable = entry.is_undecidable;
+        while let Some(parent) = entry.token.made_with {
+            entry = self.known.get(&parent)?;
+            is_undecidable |= entry.is_undecidable;
+        }
+        Some(is_undecidable)
     }
 
     pub fn get(&self, id: AccessTokenId) -> Option<&KnownToken> {
@@ -86,12 +107,21 @@ impl Tokens {
 
     fn changed(&mut self, id: AccessTokenId, event: &RecordedEvent) -> Option<Unreadable> {
         match decode::<AccessToken>(&event.event_type, &event.event_version, &event.payload) {
-            Ok(Event::Created { tenant_id, kind, role, groups, hash, expires_at, .. }) => {
+            Ok(Event::Created { tenant_id, kind, role, groups, hash, created_by, expires_at, .. }) => {
                 // Read again, it must not forget what the views knew of its uses.
                 let uses = self.get(id).map_or_else(Folded::default, |known| known.uses.clone());
                 let groups = Arc::new(groups);
-                let made_below = kind.root(tenant_id);
-                self.insert(KnownToken { id, hash, tenant: tenant_id, made_below, role, groups, expires_at, uses });
+                self.insert(KnownToken {
+                    id,
+                    hash,
+                    tenant: tenant_id,
+                    made_with: granting_token(&created_by),
+                    made_below: kind.root(tenant_id),
+                    role,
+                    groups,
+                    expires_at,
+                    uses,
+                });
                 None
             }
             Ok(Event::Revoked { .. }) => {

@@ -181,11 +181,14 @@ impl Authorizer {
     #[must_use]
     pub fn may_ever(&self, principal: &Principal, action: Action) -> bool {
         let own = Resource { tenant: principal.tenant, kind: principal.kind };
-        let customer = Resource {
-            tenant: TenantId::from_uuid(uuid::Uuid::nil()),
-            kind: TenantKind::Customer { msp: principal.tenant },
-        };
-        self.allows(principal, action, own)
-            || (principal.kind == TenantKind::Msp && self.allows(principal, action, customer))
+        self.allows(principal, action, own) || self.allows_any_customer(principal, action)
+    }
+
+    /// Whether the principal may do this to whichever customer of its MSP.
+    #[must_use]
+    pub fn allows_any_customer(&self, principal: &Principal, action: Action) -> bool {
+        let kind = TenantKind::Customer { msp: principal.tenant };
+        let customer = Resource { tenant: TenantId::from_uuid(uuid::Uuid::nil()), kind };
+        principal.kind == TenantKind::Msp && self.allows(principal, action, customer)
     }
 }

@@ -4,11 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use tenure_aggregates::link::{self, GroupGrant, GroupRole, NewLink, Origin};
 use tenure_aggregates::values::Groups;
-use tenure_aggregates::{TenantId, TenantKind};
+use tenure_aggregates::{Decider, Link, LinkId, TenantId, TenantKind};
+use tenure_event_log::StreamId;
 use uuid::Uuid;
 
-use super::cell::Cell;
+use super::cell::{Cell, new_event, within};
 use super::issuer::{AUDIENCE, ISSUER, Issuer, claims, key_set};
 use crate::config::Config;
 use crate::identity::{
@@ -74,6 +76,48 @@ async fn a_suspension_is_felt_by_tokens_that_were_accepted_before() {
     assert_eq!(denied.to_string(), "tenant suspended");
     assert!(identity.gate().wait_for(cell.reinstate(tenant).await, SOON).await);
     identity.authenticate(Some(&header)).await.unwrap();
+}
+
+#[tokio::test]
+async fn groups_let_nobody_in_once_the_gate_can_not_read_the_log() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let tenant = cell.customer(msp).await;
+    let at = Utc::now();
+    let created = link::Event::Created {
+        link: NewLink {
+            msp,
+            account: tenant,
+            name: "Acme".parse().unwrap(),
+            domain: "acme.example".parse().unwrap(),
+            groups: vec![GroupGrant { id: "g1".parse().unwrap(), role: GroupRole::Auditor }].try_into().unwrap(),
+            dns_challenge: "abc".parse().unwrap(),
+        },
+        origin: Origin::New,
+        at,
+    };
+    let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
+    cell.append_to(stream, msp, new_event(created.name(), serde_json::to_value(&created).unwrap())).await;
+    let config = config(&cell, &[]);
+    let identity = identity(&cell, &config).await;
+    let key = DevelopmentKey::load_or_create(&config.development_key_path()).unwrap();
+    let principal = async |role, groups: &[&str]| {
+        let groups = Groups::parse(groups).unwrap();
+        let (now, expires_in) = (config.clock().now(), TimeDelta::hours(8));
+        let token = key.sign(&TokenRequest { role, tenant: msp, subject: None, groups, now, expires_in });
+        identity.authenticate(Some(&format!("Bearer {token}"))).await.unwrap()
+    };
+    let member = principal(Role::Billing, &["g1"]).await;
+    let (stranger, admin) = (principal(Role::Billing, &["g2"]).await, principal(Role::MspAdmin, &[]).await);
+    assert_eq!(identity.authorize(&member, Action::ReadTenant), Ok(()));
+
+    cell.log.shutdown().await;
+    let is_stale = || identity.authorize(&member, Action::ReadTenant) == Err(Denied::GateStale);
+    assert!(within(Duration::from_millis(1_500), is_stale).await, "the group may have been let out since");
+    assert_eq!(identity.authorize(&member, Action::ReadBilling), Ok(()), "its own role stays");
+    assert_eq!(identity.authorize(&admin, Action::ReadTenant), Ok(()));
+    let forbidden = Denied::Forbidden { role: Role::Billing, action: Action::ReadTenant };
+    assert_eq!(identity.authorize(&stranger, Action::ReadTenant), Err(forbidden));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 mod filter;
 mod format;
-mod pieces;
 pub mod reconciliation;
 mod shape;
 
@@ -14,10 +13,10 @@ use tenure_projections::{QueryError, Views};
 
 use super::call::{Call, Operation};
 use super::problem::{Problem, ProblemSchema};
+use crate::http::pieces::{Pieces, body};
 use crate::identity::Action;
 use filter::Asked;
 use format::Format;
-use pieces::{Pieces, body};
 use shape::BillingEvent;
 
 /// The right to read billing events.
@@ -41,7 +40,7 @@ const ROWS_PER_PAGE: u32 = 500;
         ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
         ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
         ("after" = Option<u64>, Query, description = "Only events after this position"),
-        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "At most so many events, 1 to 10,000"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),
     responses(
@@ -53,7 +52,7 @@ const ROWS_PER_PAGE: u32 = 500;
 pub async fn of_tenant(call: Call<ReadBilling>) -> Result<HttpResponse, Problem> {
     let asked = Asked::of(call.query(&filter::PARAMETERS)?)?;
     let tenant = call.tenant_id()?;
-    call.app.dispatcher.read_tenant(call.scope(), tenant).await?;
+    call.app.dispatcher.read_tenant(call.scope_of(tenant), tenant).await?;
     respond(&call, BillingScope::Customer { msp: call.principal.tenant, tenant }, asked).await
 }
 
@@ -67,7 +66,7 @@ pub async fn of_tenant(call: Call<ReadBilling>) -> Result<HttpResponse, Problem>
         ("to" = Option<String>, Query, description = "Last day or moment, inclusive"),
         ("type" = Option<String>, Query, description = "Only events of this type, or of these, separated by commas"),
         ("after" = Option<u64>, Query, description = "Only events after this position"),
-        ("limit" = Option<u32>, Query, description = "At most so many events, 1 to 10,000"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "At most so many events, 1 to 10,000"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),
     responses(

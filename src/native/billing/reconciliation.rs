@@ -9,9 +9,9 @@ use tenure_projections::{QueryError, Views};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::pieces::{Pieces, body};
 use super::{ReadBilling, filter};
 use crate::http::conditional::POSITION;
+use crate::http::pieces::{Pieces, body};
 use crate::native::call::Call;
 use crate::native::problem::{Problem, ProblemSchema};
 

@@ -70,6 +70,6 @@ pub async fn deprovision(call: Call<DeprovisionTenant>, payload: Payload) -> Res
         retention,
         at,
     };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

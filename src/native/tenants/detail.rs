@@ -36,7 +36,7 @@ pub async fn detail(call: Call<ReadTenant>) -> Result<HttpResponse, Problem> {
     call.query(&[])?;
     let id = call.tenant_id()?;
     call.catch_up().await?;
-    let tenant = call.app.dispatcher.read_tenant(call.scope(), id).await?;
+    let tenant = call.app.dispatcher.read_tenant(call.scope_of(id), id).await?;
     let counts = tenants::counts(&call.app.views, id).await?;
     let created = tenant.state.account().map(|account| account.created_at);
     let seen = Seen {

@@ -149,8 +149,8 @@ fn numbered(page: u32, size: u32) -> Result<u32, BadQuery> {
     get, path = "/api/v1/msp/tenants", tag = "tenants", operation_id = "listTenants",
     params(
         ("status" = Option<String>, Query, description = "active, suspended, deprovisioning or deleted; all if left out"),
-        ("page" = Option<u32>, Query, description = "From 1; page x pageSize up to 10,000"),
-        ("pageSize" = Option<u32>, Query, description = "1 to 200; 50 if left out"),
+        ("page" = Option<u32>, Query, minimum = 1, description = "From 1; page x pageSize up to 10,000"),
+        ("pageSize" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 if left out"),
         ("after" = Option<String>, Query, description = "The cursor in a `Link` header, instead of `page`"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),

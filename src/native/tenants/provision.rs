@@ -39,8 +39,10 @@ pub struct Provision {
     #[schema(example = "it@acmecorp.com", required = true)]
     contact_email: Option<String>,
     /// Most users, 1 to 1,000,000; 500 if left out.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_users: Option<i64>,
     /// Most resources, 1 to 1,000,000; 200 if left out.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_resources: Option<i64>,
     /// Modules to enable; none if left out.
     #[schema(example = json!(["ad", "ssh"]))]

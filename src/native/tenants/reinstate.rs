@@ -43,6 +43,6 @@ pub async fn reinstate(call: Call<ReinstateTenant>, payload: Payload) -> Result<
     let context = call.context(&body, StatusCode::OK, None)?;
     let wait = context.wait;
     let command = |at| Command::Reinstate { at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

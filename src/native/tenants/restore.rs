@@ -59,6 +59,6 @@ pub async fn restore(call: Call<RestoreTenant>, payload: Payload) -> Result<Http
     let context = call.context(&body, StatusCode::OK, Some(&reason))?;
     let wait = context.wait;
     let command = move |at| Command::Restore { reason: reason.clone(), at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

@@ -54,6 +54,6 @@ pub async fn suspend(call: Call<SuspendTenant>, payload: Payload) -> Result<Http
     let context = call.context(&body, StatusCode::OK, reason.as_ref())?;
     let wait = context.wait;
     let command = move |at| Command::Suspend { reason: reason.clone(), at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

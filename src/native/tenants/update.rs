@@ -32,8 +32,10 @@ pub struct Update {
     #[schema(example = "it@acmecorp.com")]
     contact_email: Option<String>,
     /// Most users, 1 to 1,000,000; not below the users that there are.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_users: Option<i64>,
     /// Most resources, 1 to 1,000,000; not below the resources last reported.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_resources: Option<i64>,
     /// The whole new list of modules.
     #[schema(example = json!(["ad", "ssh"]))]
@@ -83,6 +85,6 @@ pub async fn update(call: Call<UpdateTenant>, payload: Payload) -> Result<HttpRe
     let context = call.context(&body, StatusCode::OK, None)?;
     let wait = context.wait;
     let command = move |at| Command::Update { changes: changes.clone(), at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     answer(&call.app, outcome, StatusCode::OK, wait).await
 }

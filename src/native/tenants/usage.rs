@@ -72,7 +72,7 @@ pub async fn report(call: Call<ReportUsage>, payload: Payload) -> Result<HttpRes
     let context = call.context(&body, StatusCode::NO_CONTENT, None)?;
     let wait = context.wait;
     let command = move |at| Command::ReportUsage { resources, grants, at };
-    let outcome = call.app.dispatcher.on_tenant(call.scope(), id, call.precondition()?, context, command).await?;
+    let outcome = call.app.dispatcher.on_tenant(call.scope_of(id), id, call.precondition()?, context, command).await?;
     let behind = outcome.position.is_some() && !outcome.in_views;
     let mut response = if behind { HttpResponse::Accepted() } else { HttpResponse::NoContent() };
     if let Some(position) = outcome.position {

@@ -84,14 +84,15 @@ impl Create {
             hash,
             lifetime,
             granter,
+            is_permitted: false,
         })
     }
 }
 
 /// Make a token.
 ///
-/// A token stands for less than its maker or as much, and ends with the token that it was made with at the latest. It is
-/// shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be revoked and made anew.
+/// A token stands for less than its maker or as much, and ends with the token that it was made with at the latest, whether
+/// that expires or is revoked. It is shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be revoked and made anew.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     params(
@@ -122,8 +123,8 @@ pub async fn create(call: Call<CreateToken>, payload: Payload) -> Result<HttpRes
         groups: Groups::clone(&principal.groups),
         token_expires_at: principal.access_token.map(|_| principal.expires_at),
     };
-    let request = asked.into_request(granter, secret.hash()).map_err(errors::validation)?;
-    call.permitted(request.tenant_id)?;
+    let mut request = asked.into_request(granter, secret.hash()).map_err(errors::validation)?;
+    request.is_permitted = call.permits(request.tenant_id);
     let context = call.context(&body, StatusCode::CREATED, None)?;
     let (id, wait) = (request.id, context.wait);
     let outcome = call.app.dispatcher.create_access_token(request, context).await?;

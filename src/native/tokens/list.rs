@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, LINK};
 use tenure_aggregates::AccessTokenId;
-use tenure_projections::access_tokens::{self, TokenScope};
+use tenure_projections::access_tokens::{self, TokenRecord, TokenScope};
 
 use super::{TokenSummary, administers, maker};
 use crate::http::query::BadQuery;
@@ -30,7 +30,7 @@ const MAX_PAGE_SIZE: u32 = 200;
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens",
     params(
-        ("pageSize" = Option<u32>, Query, description = "1 to 200; 50 if left out"),
+        ("pageSize" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 if left out"),
         ("after" = Option<uuid::Uuid>, Query, description = "The cursor in a `Link` header"),
         ("Tenure-Min-Position" = Option<u64>, Header, description = "Wait until the views have passed this position"),
     ),
@@ -67,6 +67,7 @@ pub async fn list(call: Call<ListTokens>) -> Result<HttpResponse, Problem> {
     // A tenant may have left the tree since.
     records.retain(|record| !runs_all || administers(&app.identity, principal, record.tenant_id));
     let now = app.clock.now();
-    let body: Vec<_> = records.iter().map(|record| TokenSummary::of(record, now)).collect();
+    let is_cut_off = |record: &TokenRecord| app.identity.gate().is_cut_off(record.token_id);
+    let body: Vec<_> = records.iter().map(|record| TokenSummary::of(record, is_cut_off(record), now)).collect();
     Ok(response.insert_header((CACHE_CONTROL, "no-store")).json(body))
 }

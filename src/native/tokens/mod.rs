@@ -26,7 +26,7 @@ pub enum TokenStatus {
     Active,
     /// Its time is over.
     Expired,
-    /// It was taken back.
+    /// It was taken back, or a token that it descends from was.
     Revoked,
 }
 
@@ -60,7 +60,7 @@ pub struct TokenSummary {
     /// When it was last used, to the minute.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "utc_option")]
     last_used_utc: Option<DateTime<Utc>>,
-    /// When it was taken back, if it was.
+    /// When it was taken back itself, if it was.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "utc_option")]
     revoked_utc: Option<DateTime<Utc>>,
 }
@@ -82,7 +82,8 @@ impl TokenSummary {
         }
     }
 
-    fn of(record: &TokenRecord, now: DateTime<Utc>) -> Self {
+    /// `is_cut_off`: whether a token that it descends from was taken back.
+    fn of(record: &TokenRecord, is_cut_off: bool, now: DateTime<Utc>) -> Self {
         Self {
             id: record.token_id.as_uuid(),
             name: record.name.to_string(),
@@ -91,6 +92,7 @@ impl TokenSummary {
             groups: names(&record.groups),
             status: match record.revoked_at {
                 Some(_) => TokenStatus::Revoked,
+                None if is_cut_off => TokenStatus::Revoked,
                 None if now >= record.expires_at => TokenStatus::Expired,
                 None => TokenStatus::Active,
             },

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{Group, TenantBody, groups, name, nullable, tenant};
 use crate::dispatch::LinkedAccount;
+use crate::http::body::Object;
 use crate::identity::Action;
 use crate::netbird::call::{Call, Operation};
 use crate::netbird::errors::{ErrorBody, Refusal};
@@ -33,8 +34,8 @@ pub struct Create {
     domain: String,
     /// Which of the MSP's people may do what in it. Null for none.
     #[serde(deserialize_with = "nullable")]
-    #[schema(required = true)]
-    groups: Option<Vec<Group>>,
+    #[schema(required = true, value_type = Option<Vec<Group>>)]
+    groups: Option<Vec<Object<Group>>>,
 }
 
 /// More than anybody guesses.

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 
 use super::errors::{JSON, Refusal};
 use crate::dispatch::{LinkKey, LinkOutcome};
+use crate::http::body::Object;
 use crate::http::conditional::POSITION;
 
 /// A group of the MSP's people, and what they are in the tenant.
@@ -148,9 +149,9 @@ fn name(text: &str) -> Result<DisplayName, Refusal> {
 }
 
 /// No list counts as an empty one.
-fn groups(given: Option<Vec<Group>>) -> Result<GroupGrants, Refusal> {
+fn groups(given: Option<Vec<Object<Group>>>) -> Result<GroupGrants, Refusal> {
     let mut grants = Vec::new();
-    for Group { id, role } in given.unwrap_or_default() {
+    for Object(Group { id, role }) in given.unwrap_or_default() {
         let id = GroupId::parse(&id).map_err(|why| Refusal::invalid("groups: id", why))?;
         let role = role.parse().map_err(|why| Refusal::invalid("groups: role", why))?;
         grants.push(GroupGrant { id, role });

@@ -21,12 +21,25 @@ impl Operation for AnswerInvitation {
 
 /// The owner's answer.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Decision {
     /// The MSP manages the account from now on.
     Accept,
     /// It does not.
     Decline,
+}
+
+/// A string and nothing else: an enum would read from an object as well.
+impl TryFrom<String> for Decision {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "accept" => Ok(Self::Accept),
+            "decline" => Ok(Self::Decline),
+            _ => Err("must be accept or decline"),
+        }
+    }
 }
 
 /// What the account's owner says.

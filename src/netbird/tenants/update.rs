@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{Group, TenantBody, groups, name, nullable, tenant};
 use crate::dispatch::LinkRequest;
+use crate::http::body::Object;
 use crate::identity::Action;
 use crate::netbird::call::{Call, Operation};
 use crate::netbird::errors::{ErrorBody, Refusal};
@@ -26,8 +27,8 @@ pub struct Update {
     name: String,
     /// Which of the MSP's people may do what in it. Null for none.
     #[serde(deserialize_with = "nullable")]
-    #[schema(required = true)]
-    groups: Option<Vec<Group>>,
+    #[schema(required = true, value_type = Option<Vec<Group>>)]
+    groups: Option<Vec<Object<Group>>>,
 }
 
 /// Change a tenant.
