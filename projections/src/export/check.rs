@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tenure_event_log::Position;
 use tokio::runtime::Handle;
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::connection::{Connection, Consumer};
 use super::pages::{self, Found};
 use super::progress::{self, Progress};
+use super::record;
 use super::settings::ExportSettings;
 use super::topics;
 use crate::billing::DocumentError;
@@ -178,7 +179,7 @@ fn read_topic(
                 let trouble = connection.take_trouble();
                 return Err(CheckError::Silence { topic: topic.to_owned(), trouble });
             }
-            Some(Ok(message)) => records.extend(record(&message, source)),
+            Some(Ok(message)) => records.extend(topic_record(&message, source)),
             // Markers of transactions take offsets too: only the consumer knows where the end is. It says so once more each
             // time that something is written meanwhile.
             Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -199,12 +200,8 @@ fn read_topic(
 }
 
 /// `None` for another cell's record.
-fn record(message: &BorrowedMessage<'_>, source: &str) -> Option<TopicRecord> {
-    let headers = message.headers();
-    let text = |name: &str| {
-        let header = headers?.iter().find(|header| header.key == name)?;
-        std::str::from_utf8(header.value?).ok()
-    };
+fn topic_record(message: &BorrowedMessage<'_>, source: &str) -> Option<TopicRecord> {
+    let text = |name: &str| record::header(message, name);
     // One without a source is nobody's, and so too many here.
     if text("ce_source").is_some_and(|other| other != source) {
         return None;

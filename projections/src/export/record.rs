@@ -2,7 +2,7 @@
 //!
 //! Source: the `CloudEvents` specification 1.0.2 and its Kafka protocol binding.
 
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use uuid::Uuid;
 
 use super::settings::ExportSettings;
@@ -14,6 +14,8 @@ const SEQUENCE_DIGITS: usize = 20;
 /// One record, ready to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
+    /// Where the event stands in the log.
+    pub position: u64,
     /// The tenant's id: all events of a tenant share a partition, and so keep their order.
     pub key: String,
     /// JSON, never empty.
@@ -65,6 +67,12 @@ impl Envelope {
         });
         let mut payload = Vec::with_capacity(320);
         document::write(event, &mut payload)?;
-        Ok(Record { key, payload, headers })
+        Ok(Record { position: event.position.get(), key, payload, headers })
     }
+}
+
+/// What a record that was read says under a name, if that is text.
+pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let header = message.headers()?.iter().find(|header| header.key == name)?;
+    std::str::from_utf8(header.value?).ok()
 }

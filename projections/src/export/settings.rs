@@ -21,6 +21,7 @@ const RESERVED: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "enable.auto.commit",
     "enable.idempotence",
     "enable.partition.eof",

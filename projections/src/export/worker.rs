@@ -262,8 +262,7 @@ impl Worker {
             } else {
                 sent.await
             };
-            sent?;
-            place = next;
+            place = sent?;
             self.board.committed(count, place.position());
             self.board.state(ExportState::Exporting, None);
             self.settings.observe(Step::BeforeCopy);
@@ -316,9 +315,9 @@ impl Worker {
         transactions: &Arc<Transactions>,
         records: Vec<Record>,
         progress: Progress,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Progress, Trouble> {
         let (transactions, wanted) = (Arc::clone(transactions), self.wanted());
-        let committed = blocking(move || transactions.commit(records, &progress, wanted)).await?;
+        let committed = blocking(move || transactions.commit(records, progress, wanted)).await?;
         committed.map_err(|failure| if *self.stop.borrow() { Trouble::Stopping } else { failure.into() })
     }
 

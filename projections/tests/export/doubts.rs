@@ -31,15 +31,18 @@ pub struct Done {
 
 impl Done {
     pub async fn on(deployment: &Deployment) -> Option<Self> {
-        let brokers = shared_kafka()?;
-        let settings = settings(&brokers);
+        Some(Self::with(deployment, settings(&shared_kafka()?)).await)
+    }
+
+    pub async fn with(deployment: &Deployment, settings: ExportSettings) -> Self {
+        let brokers = settings.brokers.join(",");
         let (log, views) = deployment.open().await;
         let mut world = World::new(&log).await;
         customers(&mut world, 6).await;
         let export = Export::start(settings.clone(), &views);
         caught_up(&export, &world).await;
         export.shutdown().await;
-        Some(Self { brokers, settings, log, views, world })
+        Self { brokers, settings, log, views, world }
     }
 
     /// Starts it again, after something was done to it; it stops and says this.

@@ -17,6 +17,7 @@ mod order;
 mod partitions;
 mod random_kills;
 mod reader;
+mod remade;
 mod restored;
 mod secured;
 mod silence;
