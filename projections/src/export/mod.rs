@@ -23,6 +23,7 @@ mod progress;
 mod record;
 mod replay;
 mod rescan;
+mod session;
 mod settings;
 mod status;
 mod topics;

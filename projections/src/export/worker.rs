@@ -15,11 +15,11 @@ use super::ledger;
 use super::pages::{self, Anchor, Found};
 use super::progress::Progress;
 use super::record::{Envelope, Record};
+use super::session::KeptSession;
 use super::settings::{ExportSettings, Step};
 use super::status::{Board, ExportState};
 use super::transaction::{Failure, Transactions};
 use crate::Views;
-use crate::batch::{Session, Store, StoreError};
 
 /// How often a waiting instance tries to get the lease, and a waiting worker looks whether it still has it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -104,33 +104,24 @@ pub(super) struct Worker {
     /// This process.
     holder: Uuid,
     term: Option<Arc<Term>>,
-    pub ledger: Mutex<LedgerSession>,
-}
-
-/// The connection for the database's notes, made when it is first needed.
-#[derive(Default)]
-pub(super) struct LedgerSession(Option<Session>);
-
-impl LedgerSession {
-    pub async fn open(&mut self, store: &Store) -> Result<&mut Session, StoreError> {
-        if self.0.is_none() {
-            self.0 = Some(store.session().await?);
-        }
-        self.0.as_mut().ok_or_else(|| StoreError::unavailable(std::io::Error::other("no connection")))
-    }
+    /// For the lease, which is asked for every second where another instance has it.
+    lease: Arc<Mutex<KeptSession>>,
+    /// For the database's notes.
+    pub ledger: Mutex<KeptSession>,
 }
 
 impl Worker {
     pub fn new(settings: Arc<ExportSettings>, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
         let envelope = Envelope::new(&settings);
-        Self { settings, views, board, stop, envelope, holder: Uuid::now_v7(), term: None, ledger: Mutex::default() }
+        let (holder, lease, ledger) = (Uuid::now_v7(), Arc::default(), Mutex::default());
+        Self { settings, views, board, stop, envelope, holder, term: None, lease, ledger }
     }
 
     pub async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         while !*self.stop.borrow() {
             let began = Instant::now();
-            let lease = async { Ok(Lease::take(self.views.store(), self.holder).await) };
+            let lease = async { Ok(Lease::take(self.views.store(), &self.lease, self.holder).await) };
             let Ok(lease) = self.unless_stopped(lease).await else { break };
             let (state, reason) = match lease {
                 Ok(None) => {

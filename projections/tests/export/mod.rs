@@ -21,6 +21,7 @@ mod remade;
 mod restored;
 mod secured;
 mod silence;
+mod standby;
 mod topics;
 
 use std::time::{Duration, Instant};
