@@ -43,6 +43,12 @@ pub async fn read(brokers: &str, topic: &str) -> Vec<Seen> {
 }
 
 fn read_whole(brokers: &str, topic: &str) -> Vec<Seen> {
+    let until = Instant::now() + READ_WITHIN;
+    // A commit is acknowledged before its end stands in every partition: till then readers stop before its records.
+    while open_records(brokers, topic) > 0 {
+        assert!(Instant::now() < until, "a transaction in {topic} does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let consumer = consumer(brokers, "read_committed");
     let partitions = partitions(&consumer, topic);
     let mut assignment = TopicPartitionList::new();
@@ -51,7 +57,7 @@ fn read_whole(brokers: &str, topic: &str) -> Vec<Seen> {
     }
     consumer.assign(&assignment).unwrap();
     let mut open: BTreeSet<i32> = (0..partitions).collect();
-    let (mut seen, until) = (Vec::new(), Instant::now() + READ_WITHIN);
+    let mut seen = Vec::new();
     while !open.is_empty() {
         assert!(Instant::now() < until, "partitions {open:?} of {topic} have no end");
         match consumer.poll(Duration::from_millis(200)) {
@@ -92,13 +98,13 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
 /// How many records of a topic wait for the end of a transaction: readers of what is committed can't get past them.
 pub async fn undecided(brokers: &str, topic: &str) -> i64 {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-    let look = move || {
-        let [stable, all] = ["read_committed", "read_uncommitted"].map(|isolation| consumer(&brokers, isolation));
-        let high = |consumer: &BaseConsumer, partition| {
-            consumer.fetch_watermarks(&topic, partition, ANSWERS_WITHIN).unwrap().1
-        };
-        let partitions = 0..partitions(&all, &topic);
-        partitions.map(|partition| high(&all, partition) - high(&stable, partition)).sum()
-    };
-    tokio::task::spawn_blocking(look).await.unwrap()
+    tokio::task::spawn_blocking(move || open_records(&brokers, &topic)).await.unwrap()
+}
+
+fn open_records(brokers: &str, topic: &str) -> i64 {
+    let [stable, all] = ["read_committed", "read_uncommitted"].map(|isolation| consumer(brokers, isolation));
+    let high =
+        |consumer: &BaseConsumer, partition| consumer.fetch_watermarks(topic, partition, ANSWERS_WITHIN).unwrap().1;
+    let partitions = 0..partitions(&all, topic);
+    partitions.map(|partition| high(&all, partition) - high(&stable, partition)).sum()
 }
