@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use check::{CheckError, Checked, check};
+pub use check::{CheckError, Checked, Part, check};
 pub use ledger::Order;
 pub use progress::Progress;
 pub use replay::{ReplayError, Selection, TargetError, replay};
