@@ -15,9 +15,9 @@ use super::written::Written;
 
 /// How long one call waits before it looks whether it should go on waiting.
 const CALL: Duration = Duration::from_secs(2);
-/// How long the brokers may take over one transaction; longer than its own time limit, after which they abort it.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
-/// The same for an abort, in which nothing that happens is noticed.
+/// How many times its own time limit the brokers may take over one transaction; they abort it after that limit.
+const GIVEN_UP_AFTER: u32 = 3;
+/// The same for one call of an abort, in which nothing that happens is noticed.
 const ABORT_CALL: Duration = Duration::from_millis(100);
 /// How long an abort may take that nobody waits for. Then the brokers' own time limit ends the transaction.
 const ABORTED_WITHIN: Duration = Duration::from_millis(1_500);
@@ -69,6 +69,12 @@ impl Transactions {
     ) -> Result<Self, Failure> {
         let fatal = |error: KafkaError| Failure::Fatal(error.to_string());
         let producer = connection.producer(&settings.transactional_producer()).map_err(fatal)?;
+        let tell = |otherwise: &str| report(connection.take_trouble().unwrap_or_else(|| otherwise.to_owned()));
+        // A client that is initialized before a broker is there looks again only half a second later.
+        if producer.client().fetch_cluster_id(CALL).is_none() {
+            producer.poll(PAUSE);
+            tell("no answer, and no reason for that");
+        }
         loop {
             if !wanted() {
                 return Err(Failure::GivenUp);
@@ -80,7 +86,7 @@ impl Transactions {
                 }
                 Err(error) if is_retriable(&error) => {
                     producer.poll(PAUSE);
-                    report(connection.take_trouble().unwrap_or_else(|| error.to_string()));
+                    tell(&error.to_string());
                 }
                 Err(error) => return Err(failure(&error)),
             }
@@ -191,7 +197,7 @@ impl Transactions {
     }
 
     fn finish(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
-        let until = Instant::now() + GIVEN_UP_AFTER;
+        let until = Instant::now() + self.given_up_after();
         let mut waiting = Waiting::new();
         loop {
             self.report_if_late(&mut waiting);
@@ -212,7 +218,7 @@ impl Transactions {
         let mut waiting = Waiting::new();
         loop {
             self.report_if_late(&mut waiting);
-            let limit = if wanted() { GIVEN_UP_AFTER } else { ABORTED_WITHIN };
+            let limit = if wanted() { self.given_up_after() } else { ABORTED_WITHIN };
             // The call waits for the records that are still on their way, and what became of them shows itself only here.
             match self.producer.abort_transaction(ABORT_CALL) {
                 Ok(()) => return Ok(()),
@@ -220,6 +226,10 @@ impl Transactions {
                 Err(error) => return Err(failure(&error)),
             }
         }
+    }
+
+    fn given_up_after(&self) -> Duration {
+        self.settings.transaction_timeout * GIVEN_UP_AFTER
     }
 
     /// Takes in everything that the client has to say.

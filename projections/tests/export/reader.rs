@@ -33,6 +33,8 @@ fn consumer(brokers: &str, isolation: &str) -> BaseConsumer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "an-outside-reader").set("isolation.level", isolation);
     config.set("enable.partition.eof", "true").set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+    // The end is said only after that time.
+    config.set("fetch.wait.max.ms", "50");
     config.create().unwrap()
 }
 
@@ -44,12 +46,12 @@ pub async fn read(brokers: &str, topic: &str) -> Vec<Seen> {
 
 fn read_whole(brokers: &str, topic: &str) -> Vec<Seen> {
     let until = Instant::now() + READ_WITHIN;
+    let [consumer, all] = both(brokers);
     // A commit is acknowledged before its end stands in every partition: till then readers stop before its records.
-    while open_records(brokers, topic) > 0 {
+    while open_records(&consumer, &all, topic) > 0 {
         assert!(Instant::now() < until, "a transaction in {topic} does not end");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let consumer = consumer(brokers, "read_committed");
     let partitions = partitions(&consumer, topic);
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
@@ -98,13 +100,21 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
 /// How many records of a topic wait for the end of a transaction: readers of what is committed can't get past them.
 pub async fn undecided(brokers: &str, topic: &str) -> i64 {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-    tokio::task::spawn_blocking(move || open_records(&brokers, &topic)).await.unwrap()
+    let look = move || {
+        let [committed, all] = both(&brokers);
+        open_records(&committed, &all, &topic)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap()
 }
 
-fn open_records(brokers: &str, topic: &str) -> i64 {
-    let [stable, all] = ["read_committed", "read_uncommitted"].map(|isolation| consumer(brokers, isolation));
+/// One that reads what is committed, and one that reads everything.
+fn both(brokers: &str) -> [BaseConsumer; 2] {
+    ["read_committed", "read_uncommitted"].map(|isolation| consumer(brokers, isolation))
+}
+
+fn open_records(committed: &BaseConsumer, all: &BaseConsumer, topic: &str) -> i64 {
     let high =
         |consumer: &BaseConsumer, partition| consumer.fetch_watermarks(topic, partition, ANSWERS_WITHIN).unwrap().1;
-    let partitions = 0..partitions(&all, topic);
-    partitions.map(|partition| high(&all, partition) - high(&stable, partition)).sum()
+    let partitions = 0..partitions(all, topic);
+    partitions.map(|partition| high(all, partition) - high(committed, partition)).sum()
 }
