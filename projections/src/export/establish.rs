@@ -22,7 +22,7 @@ use super::worker::{Trouble, Worker, blocking};
 use super::written::{self, Missing};
 
 /// How often a stopped export looks for orders.
-const ORDERS_EVERY: Duration = Duration::from_secs(1);
+const ORDERS_EVERY: Duration = Duration::from_millis(500);
 
 /// What asks the brokers. Clones share it.
 #[derive(Clone)]
@@ -221,6 +221,15 @@ impl Worker {
 
     async fn rescan(&self, clients: &Clients, evidence: &Evidence) -> Result<Result<Position, String>, Trouble> {
         let Some(topic) = &evidence.billing_topic else { return Ok(Err("there is no billing topic".to_owned())) };
+        if let Some(Missing { record, .. }) = &evidence.missing
+            && !topic.empty
+        {
+            // There may be a last event, and others before it are gone.
+            return Ok(Err(format!(
+                "the event of position {} is not in the topic; --from says what counts",
+                record.position
+            )));
+        }
         let (consumer, settings, wanted) = (Arc::clone(&clients.consumer), Arc::clone(&self.settings), self.wanted());
         let partitions = topic.partitions;
         clients.decided(&settings.topic, partitions, self.wanted()).await?;

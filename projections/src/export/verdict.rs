@@ -110,7 +110,7 @@ impl fmt::Display for Doubt {
             Self::TopicEmpty => f.write_str("the billing topic is empty, though events were exported to it"),
             Self::RecordMissing { partition, offset, position } => write!(
                 f,
-                "the billing topic has not the event of position {position} at offset {offset} of partition {partition}, \
+                "the billing topic does not have the event of position {position} at offset {offset} of partition {partition}, \
                  where it was exported to: was the topic made anew, or did it lose records?"
             ),
             Self::PartitionsChanged { before, now } => {

@@ -47,11 +47,18 @@ async fn a_billing_topic_that_is_made_anew_under_a_running_export_is_noticed_at_
     export.shutdown().await;
     // The aborted records are no reason to go on.
     let export = done.start(NOT_THERE).await;
-    done.refused(&export, Order::Rescan, "the billing topic has no event of this cell").await;
+    done.refused(&export, Order::Rescan, "the event of position").await;
     done.resume(&export, Order::From(Position::START)).await;
     done.assert_exported().await;
     done.go_on().await;
     caught_up(&export, &done.world).await;
+    done.assert_exported().await;
+
+    // Once more; this time nothing is restarted.
+    done.make_topic_anew().await;
+    done.go_on().await;
+    stopped(&export, NOT_THERE).await;
+    done.resume(&export, Order::From(Position::START)).await;
     done.assert_exported().await;
     export.shutdown().await;
 }
