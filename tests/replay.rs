@@ -45,9 +45,13 @@ impl Exporting {
 
     /// Runs `tenure billing replay` with the service's settings and these.
     fn replay(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+        self.billing("replay", arguments, settings)
+    }
+
+    fn billing(&self, what: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         let own = self.settings();
         let mut command = tenure(&self.storage, &pairs(&own));
-        command.envs(settings.iter().copied()).args(["billing", "replay"]).args(arguments).output().unwrap()
+        command.envs(settings.iter().copied()).args(["billing", what]).args(arguments).output().unwrap()
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -215,7 +219,51 @@ async fn a_replay_never_goes_where_live_events_are(engine: Engine) {
     assert!(said.contains("can't be looked at or made"), "{said}");
 }
 
+async fn a_replay_of_one_tenant_is_held_against_its_events_alone(engine: Engine) {
+    let Some(exporting) = Exporting::start(engine).await else { return };
+    let tenants = exporting.fifteen_events().await;
+    let target = exporting.topic("copies");
+    let arguments = ["--from", "1", "--to", "1000000", "--topic", &target, "--tenant", &tenants[1]];
+    printed(&exporting.replay(&arguments, &[]));
+    let reconcile = |arguments: &[&str]| exporting.billing("reconcile", arguments, &[]);
+    let everybody = reconcile(&["--topic", &target]);
+    assert_eq!(everybody.status.code(), Some(1));
+    assert!(String::from_utf8(everybody.stdout).unwrap().contains("5 records, 15 events"));
+    let said = printed(&reconcile(&["--topic", &target, "--tenant", &tenants[1]]));
+    assert!(said.starts_with(&format!("{target}: 5 records, 5 events")), "{said}");
+    let another = reconcile(&["--topic", &target, "--tenant", &tenants[0]]);
+    assert!(String::from_utf8(another.stdout).unwrap().contains("0 records, 5 events"));
+    assert_eq!(reconcile(&["--tenant", &tenants[1]]).status.code(), Some(2), "only with --topic");
+}
+
+/// As the runbook has it for more partitions: the copies first, then the export behind them.
+async fn a_topic_that_began_as_a_replay_holds_what_the_log_says(engine: Engine) {
+    let Some(mut exporting) = Exporting::start(engine).await else { return };
+    let tenants = exporting.fifteen_events().await;
+    let live = exporting.records("live").await;
+    let last = live.iter().map(|record| record.header("ce_sequence")).max().unwrap().trim_start_matches('0').to_owned();
+    let next = exporting.topic("next");
+    printed(&exporting.replay(&["--from", "1", "--to", &last, "--topic", &next], &[("TENURE_KAFKA_PARTITIONS", "5")]));
+
+    exporting.service.take().unwrap().terminate();
+    let moved = [("TENURE_KAFKA_TOPIC", next.as_str()), ("TENURE_KAFKA_PARTITIONS", "5")];
+    let own = exporting.settings();
+    exporting.service = Some(ServiceProcess::start(&exporting.storage, &[&pairs(&own)[..], &moved].concat()));
+    printed(&exporting.billing("resume", &["--from", &last], &moved));
+    exporting.post(&format!("/{}/suspend", tenants[0]), json!({})).await;
+    let said = || exporting.billing("reconcile", &["--topic"], &moved);
+    eventually("all is there", async || {
+        String::from_utf8_lossy(&said().stdout).starts_with(&format!("{next}: 16 records, 16 events"))
+    })
+    .await;
+    let said = said();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    assert_eq!(topic::partitions(&exporting.brokers, &next).unwrap(), Some(5));
+}
+
 for_each_engine! {
+    a_replay_of_one_tenant_is_held_against_its_events_alone
+    a_topic_that_began_as_a_replay_holds_what_the_log_says
     a_replay_copies_what_was_exported_and_marks_it
     a_replay_takes_days_moments_positions_and_a_tenant
     a_replay_never_goes_where_live_events_are

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::{self, LastUse, last_use};
 use tenure_aggregates::{
-    AccessToken, Administrator, Decider, Link, Subscription, Tenant, administrator, decode, link, subscription, tenant,
+    AccessToken, Administrator, AggregateKind, Decider, Link, Subscription, Tenant, administrator, decode, link,
+    subscription, tenant,
 };
 use tenure_event_log::RecordedEvent;
 
@@ -101,14 +102,16 @@ const ACCESS_TOKEN_USE_EVENTS: &[(&str, u32)] = &[("access_token.used", 1)];
 
 /// Reads an event, whatever shape it had when it was written.
 pub(crate) fn read(event: &RecordedEvent) -> Result<Happened, Obstacle> {
-    match event.stream.aggregate_type.as_ref() {
-        Tenant::TYPE => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
-        Administrator::TYPE => typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator),
-        Link::TYPE => typed::<Link>(event, LINK_EVENTS).map(Happened::Link),
-        Subscription::TYPE => typed::<Subscription>(event, SUBSCRIPTION_EVENTS).map(Happened::Subscription),
-        AccessToken::TYPE => typed::<AccessToken>(event, ACCESS_TOKEN_EVENTS).map(Happened::AccessToken),
-        LastUse::TYPE => typed::<LastUse>(event, ACCESS_TOKEN_USE_EVENTS).map(Happened::AccessTokenUse),
-        _ => Err(Obstacle::Unknown),
+    let Some(kind) = AggregateKind::named(&event.stream.aggregate_type) else { return Err(Obstacle::Unknown) };
+    match kind {
+        AggregateKind::Tenant => typed::<Tenant>(event, TENANT_EVENTS).map(Happened::Tenant),
+        AggregateKind::Administrator => {
+            typed::<Administrator>(event, ADMINISTRATOR_EVENTS).map(Happened::Administrator)
+        }
+        AggregateKind::Link => typed::<Link>(event, LINK_EVENTS).map(Happened::Link),
+        AggregateKind::Subscription => typed::<Subscription>(event, SUBSCRIPTION_EVENTS).map(Happened::Subscription),
+        AggregateKind::AccessToken => typed::<AccessToken>(event, ACCESS_TOKEN_EVENTS).map(Happened::AccessToken),
+        AggregateKind::LastUse => typed::<LastUse>(event, ACCESS_TOKEN_USE_EVENTS).map(Happened::AccessTokenUse),
     }
 }
 

@@ -14,6 +14,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use tenure_aggregates::TenantId;
 use tenure_event_log::Position;
 use uuid::Uuid;
 
@@ -64,13 +65,17 @@ pub struct Extent {
     pub from: Option<DateTime<Utc>>,
     /// Occurred before then.
     pub to: Option<DateTime<Utc>>,
-    /// Whether the topic is one that a replay may have written to.
-    pub may_be_replay: bool,
+    /// Only those of this customer.
+    pub tenant: Option<TenantId>,
+    /// Up to here in the log a replay may have written to the topic.
+    pub replayed_upto: Position,
 }
 
 impl Extent {
     fn holds(&self, event: &BillingEvent) -> bool {
-        self.from.is_none_or(|from| event.occurred_at >= from) && self.to.is_none_or(|to| event.occurred_at < to)
+        self.from.is_none_or(|from| event.occurred_at >= from)
+            && self.to.is_none_or(|to| event.occurred_at < to)
+            && self.tenant.is_none_or(|tenant| event.tenant_id == tenant)
     }
 }
 
@@ -256,7 +261,7 @@ impl Comparison {
     fn record(&mut self, record: &TopicRecord, event: &BillingEvent) -> Result<(), DocumentError> {
         self.report.records += 1;
         let (place, position, event_id) = (record.place, event.position.get(), event.event_id);
-        if record.is_replay && !self.extent.may_be_replay {
+        if record.is_replay && event.position > self.extent.replayed_upto {
             self.report.add(extra(record));
             return Ok(());
         }

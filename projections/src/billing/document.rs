@@ -44,6 +44,11 @@ pub enum DocumentError {
 /// # Errors
 /// [`DocumentError`]; what was appended then is no document.
 pub fn write(event: &BillingEvent, out: &mut Vec<u8>) -> Result<(), DocumentError> {
+    write_at(event, &occurred_utc(event), out)
+}
+
+/// The same for who has said already when it occurred.
+pub(crate) fn write_at(event: &BillingEvent, occurred_utc: &str, out: &mut Vec<u8>) -> Result<(), DocumentError> {
     let details = details(event)?;
     let malformed = |source| DocumentError::Malformed { position: event.position.get(), source };
     out.extend_from_slice(br#"{"eventId":""#);
@@ -56,7 +61,7 @@ pub fn write(event: &BillingEvent, out: &mut Vec<u8>) -> Result<(), DocumentErro
     out.extend_from_slice(br#"","shortCode":"#);
     serde_json::to_writer(&mut *out, &event.short_code).map_err(malformed)?;
     out.extend_from_slice(br#","occurredUtc":""#);
-    out.extend_from_slice(occurred_utc(event).as_bytes());
+    out.extend_from_slice(occurred_utc.as_bytes());
     out.push(b'"');
     for (field, value) in details {
         let _ = write!(out, r#","{}":{}"#, field.name, value.get());

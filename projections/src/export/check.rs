@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
+use tenure_aggregates::TenantId;
 use tenure_event_log::Position;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::connection::{Connection, Consumer};
+use super::decided;
 use super::pages::{self, Found};
 use super::progress::{self, Progress};
+use super::record;
 use super::settings::ExportSettings;
 use super::topics;
 use crate::billing::DocumentError;
@@ -30,6 +33,17 @@ const SILENCE: Duration = Duration::from_secs(30);
 const BATCH: usize = 500;
 /// Batches that wait to be compared.
 const BATCHES: usize = 4;
+
+/// Which events a topic should hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Part {
+    /// Occurred then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Occurred before then.
+    pub to: Option<DateTime<Utc>>,
+    /// Only those of this customer.
+    pub tenant: Option<TenantId>,
+}
 
 /// What a topic was found to hold.
 #[derive(Clone, Debug)]
@@ -75,8 +89,8 @@ impl CheckError {
     }
 }
 
-/// Reads a topic to its end and compares it with the events of the log that occurred from the first moment on and before the
-/// second. The live topic is compared up to where the export has got, others up to where the views have.
+/// Reads a topic to its end and compares it with a part of the log's events. The live topic is compared up to where the export
+/// has got, others up to where the views have.
 ///
 /// # Errors
 /// [`CheckError`].
@@ -84,7 +98,7 @@ pub async fn check(
     settings: &ExportSettings,
     views: &Views,
     topic: &str,
-    (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    Part { from, to, tenant }: Part,
 ) -> Result<Checked, CheckError> {
     let connection = Connection::default();
     let consumer = Arc::new(connection.consumer(&settings.consumer()).map_err(CheckError::kafka)?);
@@ -93,16 +107,19 @@ pub async fn check(
     let partitions = described(topic).await?.ok_or_else(missing)?;
     let shown = views.committed_position(View::Billing).await?;
     let is_live = topic == settings.topic;
-    let (upto, since) = if is_live {
+    let (upto, since, replayed_upto) = if is_live {
         if described(&settings.progress_topic).await?.is_none() {
             return Err(CheckError::NotExported { topic: topic.to_owned() });
         }
         let progress = exported(settings, views, &consumer).await?;
-        (shown.min(progress.position()), Position::new(progress.since))
+        // What was before may have been replayed to it, before the export was told to go on there.
+        let since = Position::new(progress.since);
+        (shown.min(progress.position()), since, since)
     } else {
-        (shown, Position::START)
+        (shown, Position::START, shown)
     };
-    let mut comparison = Comparison::new(Extent { upto, from, to, may_be_replay: !is_live });
+    decided(settings, &connection, &consumer, topic, partitions).await?;
+    let mut comparison = Comparison::new(Extent { upto, from, to, tenant, replayed_upto });
     let (batches, mut read) = mpsc::channel(BATCHES);
     let reader = tokio::task::spawn_blocking({
         let (topic, source) = (topic.to_owned(), settings.source());
@@ -139,6 +156,21 @@ async fn partitions(
     let described = move || Handle::current().block_on(topics::describe(&admin, &consumer, &name));
     let described = tokio::task::spawn_blocking(described).await.map_err(CheckError::kafka)?;
     Ok(described.map_err(CheckError::kafka)?.map(|found| found.partitions))
+}
+
+/// Resolves when the outcome of everything that is in the topic now is known: another cell's open transaction would hide what
+/// stands behind it.
+async fn decided(
+    settings: &ExportSettings,
+    connection: &Connection,
+    consumer: &Arc<Consumer>,
+    topic: &str,
+    partitions: i32,
+) -> Result<(), CheckError> {
+    let all = connection.consumer(&settings.consumer_of_all()).map_err(CheckError::kafka)?;
+    let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
+    let wait = move || decided::wait(&consumer, &all, &topic, partitions, || true);
+    tokio::task::spawn_blocking(wait).await.map_err(CheckError::kafka)?.map_err(CheckError::kafka)
 }
 
 /// How far this log is exported to the live topic.
@@ -178,7 +210,7 @@ fn read_topic(
                 let trouble = connection.take_trouble();
                 return Err(CheckError::Silence { topic: topic.to_owned(), trouble });
             }
-            Some(Ok(message)) => records.extend(record(&message, source)),
+            Some(Ok(message)) => records.extend(topic_record(&message, source)),
             // Markers of transactions take offsets too: only the consumer knows where the end is. It says so once more each
             // time that something is written meanwhile.
             Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -199,12 +231,8 @@ fn read_topic(
 }
 
 /// `None` for another cell's record.
-fn record(message: &BorrowedMessage<'_>, source: &str) -> Option<TopicRecord> {
-    let headers = message.headers();
-    let text = |name: &str| {
-        let header = headers?.iter().find(|header| header.key == name)?;
-        std::str::from_utf8(header.value?).ok()
-    };
+fn topic_record(message: &BorrowedMessage<'_>, source: &str) -> Option<TopicRecord> {
+    let text = |name: &str| record::header(message, name);
     // One without a source is nobody's, and so too many here.
     if text("ce_source").is_some_and(|other| other != source) {
         return None;

@@ -1,5 +1,6 @@
 //! Clients of the brokers that say what is wrong with the connection.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::admin::AdminClient;
@@ -10,10 +11,24 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use rdkafka::{ClientConfig, Message as _};
 
-/// What the clients of one attempt have in common: the last thing that went wrong.
+use super::written::Written;
+
+/// What the clients of one attempt have in common: the last thing that went wrong, and what the brokers have acknowledged.
 #[derive(Clone, Default)]
 pub(super) struct Connection {
     trouble: Arc<Mutex<Option<String>>>,
+    acknowledged: Arc<Mutex<Acknowledged>>,
+}
+
+/// Billing events' records that the brokers have, by partition.
+pub(super) type Acknowledged = BTreeMap<i32, Stretch>;
+
+/// What a partition got.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// The first record's offset.
+    pub first: i64,
+    pub last: Written,
 }
 
 pub(super) type Producer = BaseProducer<Connection>;
@@ -38,6 +53,16 @@ impl Connection {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// What was acknowledged since the last look.
+    pub fn take_acknowledged(&self) -> Acknowledged {
+        std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_acknowledged(&self, partition: i32, last: Written) {
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        acknowledged.entry(partition).or_insert(Stretch { first: last.offset, last }).last = last;
+    }
+
     fn note(&self, trouble: String) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
     }
@@ -57,12 +82,21 @@ impl ClientContext for Connection {
 impl ConsumerContext for Connection {}
 
 impl ProducerContext for Connection {
-    type DeliveryOpaque = ();
+    /// The position of the record's event; 0 for a record that is no event.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            tracing::debug!(%error, topic = message.topic(), "a record was not delivered");
-            self.note(error.to_string());
+    fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
+        match result {
+            // The offset is unknown where the first acknowledgement of a record was lost.
+            Ok(message) if position > 0 && message.offset() >= 0 => {
+                let position = u64::try_from(position).unwrap_or(u64::MAX);
+                self.note_acknowledged(message.partition(), Written { offset: message.offset(), position });
+            }
+            Ok(_) => {}
+            Err((error, message)) => {
+                tracing::debug!(%error, topic = message.topic(), "a record was not delivered");
+                self.note(error.to_string());
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Before the first event of a producer: topics, progress, and whether everything agrees; if not, the wait for an operator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use super::topics::{self, Topic, Wanted};
 use super::transaction::Transactions;
 use super::verdict::{Doubt, Evidence, weigh};
 use super::worker::{Trouble, Worker, blocking};
+use super::written::{self, Missing};
 
 /// How often a stopped export looks for orders.
-const ORDERS_EVERY: Duration = Duration::from_secs(1);
+const ORDERS_EVERY: Duration = Duration::from_millis(500);
 
 /// What asks the brokers. Clones share it.
 #[derive(Clone)]
@@ -110,20 +112,36 @@ impl Worker {
         } else {
             (None, None)
         };
+        let missing = match (&progress, &billing_topic) {
+            (Some(progress), Some(topic)) if progress.is_of(&self.settings.topic, topic.partitions) => {
+                self.missing(clients, progress, topic).await?
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        };
         let copy = self.ledger().await?.copy;
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
         let event_there = self.event_at(position).await?;
         // Read last: it only grows, and the event just read stands before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
-        Ok(Evidence { log_id: self.views.log().id(), head, event_there, progress, scribble, copy, billing_topic })
+        let log_id = self.views.log().id();
+        Ok(Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic, missing })
+    }
+
+    /// A record that the progress knows and the billing topic does not have.
+    async fn missing(&self, clients: &Clients, progress: &Progress, topic: &Topic) -> Result<Option<Missing>, Trouble> {
+        let (consumer, settings, wanted) = (Arc::clone(&clients.all), Arc::clone(&self.settings), self.wanted());
+        let (records, expires) = (progress.written.clone(), topic.retention_ms >= 0);
+        let look = move || {
+            let place = written::Place { topic: &settings.topic, source: &settings.source(), expires };
+            written::missing(&consumer, &place, &records, wanted)
+        };
+        blocking(look).await?.map_err(Trouble::retry)
     }
 
     /// Says in Kafka that nothing is exported yet, before anything is: what a first transaction that was killed leaves in
     /// the billing topic can't be told from records of which nobody knows whether they are all.
     async fn begin(&self, transactions: &Arc<Transactions>) -> Result<Progress, Trouble> {
-        let beginning = self.place(Position::START, None);
-        self.commit(transactions, Vec::new(), beginning.clone()).await?;
-        Ok(beginning)
+        self.commit(transactions, Vec::new(), self.place(Position::START, None)).await
     }
 
     /// Makes what is missing; refuses what contradicts the settings.
@@ -195,8 +213,7 @@ impl Worker {
         };
         self.unless_stopped(self.prepare_topics(clients, &evidence)).await?;
         let event_id = self.event_at(position).await?;
-        let progress = self.place(position, event_id);
-        self.commit(transactions, Vec::new(), progress.clone()).await?;
+        let progress = self.commit(transactions, Vec::new(), self.place(position, event_id)).await?;
         self.remember(&progress).await;
         self.settle(order).await?;
         Ok(Ok(progress))
@@ -204,6 +221,15 @@ impl Worker {
 
     async fn rescan(&self, clients: &Clients, evidence: &Evidence) -> Result<Result<Position, String>, Trouble> {
         let Some(topic) = &evidence.billing_topic else { return Ok(Err("there is no billing topic".to_owned())) };
+        if let Some(Missing { record, .. }) = &evidence.missing
+            && !topic.empty
+        {
+            // There may be a last event, and others before it are gone.
+            return Ok(Err(format!(
+                "the event of position {} is not in the topic; --from says what counts",
+                record.position
+            )));
+        }
         let (consumer, settings, wanted) = (Arc::clone(&clients.consumer), Arc::clone(&self.settings), self.wanted());
         let partitions = topic.partitions;
         clients.decided(&settings.topic, partitions, self.wanted()).await?;
@@ -228,6 +254,7 @@ impl Worker {
             since: position.get(),
             topic: self.settings.topic.clone(),
             partitions: self.settings.partitions,
+            written: BTreeMap::new(),
         }
     }
 

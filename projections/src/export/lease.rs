@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::batch::{Session, Store, StoreError};
+use super::session::KeptSession;
+use crate::batch::{Store, StoreError};
 
 /// For how long the row is held.
 const HELD_FOR: Duration = Duration::from_secs(8);
 /// How often it is renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(2);
+/// How long the database may take to answer, a new connection included: after that another one may do better.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(6);
 /// The row.
 const NAME: &str = "billing";
 
@@ -20,8 +24,7 @@ const NAME: &str = "billing";
 pub(super) struct Lease {
     term: Arc<Term>,
     renewal: JoinHandle<()>,
-    store: Store,
-    holder: Uuid,
+    desk: Desk,
     /// Counts the holders.
     pub generation: u64,
 }
@@ -50,14 +53,17 @@ impl Term {
 
 impl Lease {
     /// Takes the row if nobody holds it.
-    pub async fn take(store: &Store, holder: Uuid) -> Result<Option<Self>, StoreError> {
-        let mut session = store.session().await?;
-        let asked = Instant::now();
-        let Some(generation) = session.take_lease(NAME, holder, HELD_FOR).await? else { return Ok(None) };
+    pub async fn take(
+        store: &Store,
+        session: &Arc<Mutex<KeptSession>>,
+        holder: Uuid,
+    ) -> Result<Option<Self>, StoreError> {
+        let desk = Desk { store: store.clone(), session: Arc::clone(session), holder };
+        let (asked, Some(generation)) = desk.ask().await? else { return Ok(None) };
         let term = Arc::new(Term { born: asked, until_ms: AtomicU64::new(0), ended: AtomicBool::new(false) });
         term.extend(asked);
-        let renewal = tokio::spawn(renew(Arc::clone(&term), session, holder));
-        Ok(Some(Self { term, renewal, store: store.clone(), holder, generation }))
+        let renewal = tokio::spawn(renew(Arc::clone(&term), desk.clone()));
+        Ok(Some(Self { term, renewal, desk, generation }))
     }
 
     pub fn term(&self) -> Arc<Term> {
@@ -68,8 +74,7 @@ impl Lease {
     pub async fn release(self) {
         self.renewal.abort();
         self.term.ended.store(true, Ordering::Release);
-        let released = async { self.store.session().await?.release_lease(NAME, self.holder).await };
-        if let Err(error) = released.await {
+        if let Err(error) = self.desk.give_back().await {
             tracing::debug!(%error, "the lease was not given back: it ends by itself");
         }
     }
@@ -81,13 +86,37 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(term: Arc<Term>, mut session: Session, holder: Uuid) {
+/// Where the row is asked for.
+#[derive(Clone)]
+struct Desk {
+    store: Store,
+    session: Arc<Mutex<KeptSession>>,
+    holder: Uuid,
+}
+
+impl Desk {
+    /// Takes the row, or holds it for longer: the generation of holders, `None` while another has it, and from when on the
+    /// time counts.
+    async fn ask(&self) -> Result<(Instant, Option<u64>), StoreError> {
+        let mut session = self.session.lock().await;
+        let asked = Instant::now();
+        let answer = async { session.open(&self.store).await?.take_lease(NAME, self.holder, HELD_FOR).await };
+        // Who is not waited for any more is given up, and the next one is a new one.
+        let answer = tokio::time::timeout(ANSWERS_WITHIN, answer).await;
+        Ok((asked, answer.map_err(StoreError::unavailable)??))
+    }
+
+    async fn give_back(&self) -> Result<(), StoreError> {
+        self.session.lock().await.open(&self.store).await?.release_lease(NAME, self.holder).await
+    }
+}
+
+async fn renew(term: Arc<Term>, desk: Desk) {
     loop {
         tokio::time::sleep(RENEWED_EVERY).await;
-        let asked = Instant::now();
-        match session.take_lease(NAME, holder, HELD_FOR).await {
-            Ok(Some(_)) => term.extend(asked),
-            Ok(None) => {
+        match desk.ask().await {
+            Ok((asked, Some(_))) => term.extend(asked),
+            Ok((_, None)) => {
                 term.ended.store(true, Ordering::Release);
                 return;
             }

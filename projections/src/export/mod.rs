@@ -8,7 +8,8 @@
 //!
 //! Events come from the billing view, which holds those of one generation in the log's order, and shows a batch as a whole
 //! or not at all. While the export runs, each page it reads begins with the event that it exported last: a log that was cut
-//! behind its back does not go unnoticed.
+//! behind its back does not go unnoticed. Nor does a billing topic that was made anew: records must come behind the last ones
+//! of their partitions, and these stand where they were put ([`written`]).
 
 mod check;
 mod connection;
@@ -22,25 +23,28 @@ mod progress;
 mod record;
 mod replay;
 mod rescan;
+mod session;
 mod settings;
 mod status;
 mod topics;
 mod transaction;
 mod verdict;
 mod worker;
+mod written;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use check::{CheckError, Checked, check};
+pub use check::{CheckError, Checked, Part, check};
 pub use ledger::Order;
 pub use progress::Progress;
 pub use replay::{ReplayError, Selection, TargetError, replay};
 pub use settings::{ExportSettings, Observer, Security, Step};
 pub use status::{ExportState, ExportStatus};
 pub use verdict::Doubt;
+pub use written::Written;
 
 use crate::billing::contract::Topics;
 use crate::{QueryError, Views};

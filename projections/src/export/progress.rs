@@ -1,5 +1,6 @@
 //! How far the export has got, as the progress topic says: the last record of this cell there counts, nothing else.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
@@ -10,6 +11,7 @@ use tenure_event_log::Position;
 use uuid::Uuid;
 
 use super::connection::Consumer;
+use super::written::Written;
 
 /// How far from the end the first look begins.
 const FIRST_WINDOW: i64 = 64;
@@ -34,6 +36,9 @@ pub struct Progress {
     pub topic: String,
     /// How many partitions it had.
     pub partitions: i32,
+    /// The last record of each partition that got one since the export to this topic began. Earlier releases did not say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<i32, Written>,
 }
 
 impl Progress {
@@ -41,6 +46,11 @@ impl Progress {
     #[must_use]
     pub const fn position(&self) -> Position {
         Position::new(self.position)
+    }
+
+    /// Whether it is that of a topic with this name and so many partitions.
+    pub(super) fn is_of(&self, topic: &str, partitions: i32) -> bool {
+        self.topic == topic && self.partitions == partitions
     }
 }
 
@@ -114,5 +124,38 @@ fn last_since(
         if Instant::now() > until {
             return Err(ProgressError::Late);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        Progress {
+            log_id: Uuid::from_u128(1),
+            position: 7,
+            event_id: Some(Uuid::from_u128(2)),
+            since: 0,
+            topic: "tenure.billing.v1".to_owned(),
+            partitions: 6,
+            written: BTreeMap::from([(3, Written { offset: 12, position: 7 })]),
+        }
+    }
+
+    #[test]
+    fn a_record_reads_as_it_was_written() {
+        let json = serde_json::to_string(&progress()).unwrap();
+        assert!(json.ends_with(r#","written":{"3":{"offset":12,"position":7}}}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress());
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_says_nothing_about_places() {
+        let earlier = r#"{"logId":"00000000-0000-0000-0000-000000000001","position":7,
+            "eventId":"00000000-0000-0000-0000-000000000002","since":0,"topic":"tenure.billing.v1","partitions":6}"#;
+        let read: Progress = serde_json::from_str(earlier).unwrap();
+        assert_eq!(read, Progress { written: BTreeMap::new(), ..progress() });
+        assert!(!serde_json::to_string(&read).unwrap().contains("written"));
     }
 }

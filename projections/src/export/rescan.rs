@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Offset, TopicPartitionList};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
 use super::connection::Consumer;
 use super::pages::Anchor;
+use super::record;
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -75,11 +76,7 @@ fn read(
 
 /// The event that a record carries; `None` for records that are not this cell's export.
 fn exported_event(message: &BorrowedMessage<'_>, source: &str) -> Option<Anchor> {
-    let headers = message.headers()?;
-    let text = |name: &str| {
-        let header = headers.iter().find(|header| header.key == name)?;
-        std::str::from_utf8(header.value?).ok()
-    };
+    let text = |name: &str| record::header(message, name);
     if text("ce_source") != Some(source) || text("ce_replayid").is_some() {
         return None;
     }

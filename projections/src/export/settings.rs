@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::connection::Connection;
-
-/// A producer whose transaction stays open blocks read-committed consumers no longer than this, in milliseconds.
-const TRANSACTION_TIMEOUT_MS: &str = "10000";
 
 /// What every cell's `ce_source` begins with.
 pub(super) const SOURCE: &str = "urn:tenure:cell:";
@@ -21,6 +19,7 @@ const RESERVED: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "enable.auto.commit",
     "enable.idempotence",
     "enable.partition.eof",
@@ -59,6 +58,8 @@ pub struct ExportSettings {
     pub min_insync_replicas: i32,
     /// How long the billing topic keeps records, in milliseconds; -1 for ever.
     pub retention_ms: i64,
+    /// A producer that dies with a transaction open blocks read-committed consumers no longer than this.
+    pub transaction_timeout: Duration,
     /// How the brokers know us, and we them.
     pub security: Security,
     /// Further properties of librdkafka, see [`ExportSettings::is_reserved`].
@@ -114,6 +115,7 @@ impl ExportSettings {
             replication: 1,
             min_insync_replicas: 1,
             retention_ms: -1,
+            transaction_timeout: Duration::from_secs(10),
             security: Security::default(),
             properties: BTreeMap::new(),
             observer: None,
@@ -185,7 +187,8 @@ impl ExportSettings {
     #[must_use]
     pub fn transactional_producer(&self) -> ClientConfig {
         let mut config = self.idempotent_producer();
-        config.set("transactional.id", self.transactional_id()).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        config.set("transactional.id", self.transactional_id());
+        config.set("transaction.timeout.ms", self.transaction_timeout.as_millis().to_string());
         config
     }
 
@@ -197,6 +200,8 @@ impl ExportSettings {
         config.set("group.id", format!("{}-reader", self.transactional_id()));
         config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
         config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        // Whoever reads to the end hears only after that time that it is one.
+        config.set("fetch.wait.max.ms", "50");
         config
     }
 

@@ -98,11 +98,9 @@ impl Board {
         });
     }
 
+    /// Where it goes on, which may be before what it had passed: an operator may have said so.
     pub fn stands_at(&self, exported: Position) {
-        self.change(|status| {
-            status.exported = exported;
-            status.passed = status.passed.max(exported);
-        });
+        self.change(|status| (status.exported, status.passed) = (exported, exported));
     }
 
     pub fn passed(&self, position: Position) {

@@ -1,21 +1,23 @@
 //! The cell's one transactional producer. Everything here blocks, and runs on threads where that is allowed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::connection::{Connection, Producer};
+use super::connection::{Connection, Producer, Stretch};
 use super::partition;
 use super::progress::Progress;
 use super::record::Record;
 use super::settings::{ExportSettings, Step};
+use super::written::Written;
 
 /// How long one call waits before it looks whether it should go on waiting.
 const CALL: Duration = Duration::from_secs(2);
-/// How long the brokers may take over one transaction; longer than its own time limit, after which they abort it.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
-/// The same for an abort, in which nothing that happens is noticed.
+/// How many times its own time limit the brokers may take over one transaction; they abort it after that limit.
+const GIVEN_UP_AFTER: u32 = 3;
+/// The same for one call of an abort, in which nothing that happens is noticed.
 const ABORT_CALL: Duration = Duration::from_millis(100);
 /// How long an abort may take that nobody waits for. Then the brokers' own time limit ends the transaction.
 const ABORTED_WITHIN: Duration = Duration::from_millis(1_500);
@@ -67,6 +69,12 @@ impl Transactions {
     ) -> Result<Self, Failure> {
         let fatal = |error: KafkaError| Failure::Fatal(error.to_string());
         let producer = connection.producer(&settings.transactional_producer()).map_err(fatal)?;
+        let tell = |otherwise: &str| report(connection.take_trouble().unwrap_or_else(|| otherwise.to_owned()));
+        // A client that is initialized before a broker is there looks again only half a second later.
+        if producer.client().fetch_cluster_id(CALL).is_none() {
+            producer.poll(PAUSE);
+            tell("no answer, and no reason for that");
+        }
         loop {
             if !wanted() {
                 return Err(Failure::GivenUp);
@@ -78,7 +86,7 @@ impl Transactions {
                 }
                 Err(error) if is_retriable(&error) => {
                     producer.poll(PAUSE);
-                    report(connection.take_trouble().unwrap_or_else(|| error.to_string()));
+                    tell(&error.to_string());
                 }
                 Err(error) => return Err(failure(&error)),
             }
@@ -86,13 +94,23 @@ impl Transactions {
     }
 
     /// Commits records and progress together, or neither.
-    pub fn commit(&self, records: Vec<Record>, progress: &Progress, wanted: impl Fn() -> bool) -> Result<(), Failure> {
+    /// The progress comes with the last records before these, and is answered with the last ones now.
+    pub fn commit(
+        &self,
+        records: Vec<Record>,
+        progress: Progress,
+        wanted: impl Fn() -> bool,
+    ) -> Result<Progress, Failure> {
         self.settings.observe(Step::BeforeSend);
+        // Nothing is heard any more of what an earlier transaction sent.
+        self.settle(&wanted)?;
+        self.connection.take_acknowledged();
         self.producer.begin_transaction().map_err(|error| failure(&error))?;
-        match self.fill(records, progress, &wanted).and_then(|()| self.finish(&wanted)) {
-            Ok(()) => {
+        let filled = self.fill(records, progress, &wanted);
+        match filled.and_then(|progress| self.finish(&wanted).map(|()| progress)) {
+            Ok(progress) => {
                 self.settings.observe(Step::AfterCommit);
-                Ok(())
+                Ok(progress)
             }
             // Left open, it would hold up every consumer until the brokers end it.
             Err(failure @ (Failure::Aborted(_) | Failure::GivenUp)) => {
@@ -103,23 +121,42 @@ impl Transactions {
         }
     }
 
-    fn fill(&self, records: Vec<Record>, progress: &Progress, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
-        for Record { key, payload, headers } in records {
-            let record = BaseRecord::to(&self.settings.topic).key(&key).payload(&payload).headers(headers);
-            self.send(record.partition(partition::of(&key, progress.partitions)), wanted)?;
+    fn fill(&self, records: Vec<Record>, progress: Progress, wanted: &impl Fn() -> bool) -> Result<Progress, Failure> {
+        for Record { position, key, payload, headers } in records {
+            let position = usize::try_from(position).unwrap_or_default();
+            let record = BaseRecord::with_opaque_to(&self.settings.topic, position).key(&key).payload(&payload);
+            self.send(record.headers(headers).partition(partition::of(&key, progress.partitions)), wanted)?;
         }
         self.settle(wanted)?;
         self.settings.observe(Step::AfterSend);
+        let progress = Progress { written: self.written(progress.written)?, ..progress };
         let key = self.settings.transactional_id();
-        let value = serde_json::to_vec(progress).map_err(|error| Failure::Fatal(error.to_string()))?;
-        self.send(BaseRecord::to(&self.settings.progress_topic).partition(0).key(&key).payload(&value), wanted)?;
+        let value = serde_json::to_vec(&progress).map_err(|error| Failure::Fatal(error.to_string()))?;
+        let record = BaseRecord::with_opaque_to(&self.settings.progress_topic, 0).partition(0);
+        self.send(record.key(&key).payload(&value), wanted)?;
         self.settle(wanted)?;
         self.settings.observe(Step::BeforeCommit);
-        if wanted() { Ok(()) } else { Err(Failure::GivenUp) }
+        if wanted() { Ok(progress) } else { Err(Failure::GivenUp) }
+    }
+
+    /// The last record of each partition now; fails where one did not go on behind the last before. The look at the topic
+    /// that follows a failure finds that one missing.
+    fn written(&self, mut written: BTreeMap<i32, Written>) -> Result<BTreeMap<i32, Written>, Failure> {
+        for (partition, Stretch { first, last }) in self.connection.take_acknowledged() {
+            if let Some(Written { offset, .. }) = written.get(&partition)
+                && first <= *offset
+            {
+                return Err(Failure::Aborted(format!(
+                    "partition {partition} of the billing topic had a record at offset {offset} and goes on at {first}"
+                )));
+            }
+            written.insert(partition, last);
+        }
+        Ok(written)
     }
 
     /// Hands a record over, waiting while the queue is full.
-    fn send(&self, record: BaseRecord<'_, String, Vec<u8>>, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
+    fn send(&self, record: BaseRecord<'_, String, Vec<u8>, usize>, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
         let mut record = record;
         loop {
             match self.producer.send(record) {
@@ -160,7 +197,7 @@ impl Transactions {
     }
 
     fn finish(&self, wanted: &impl Fn() -> bool) -> Result<(), Failure> {
-        let until = Instant::now() + GIVEN_UP_AFTER;
+        let until = Instant::now() + self.given_up_after();
         let mut waiting = Waiting::new();
         loop {
             self.report_if_late(&mut waiting);
@@ -181,7 +218,7 @@ impl Transactions {
         let mut waiting = Waiting::new();
         loop {
             self.report_if_late(&mut waiting);
-            let limit = if wanted() { GIVEN_UP_AFTER } else { ABORTED_WITHIN };
+            let limit = if wanted() { self.given_up_after() } else { ABORTED_WITHIN };
             // The call waits for the records that are still on their way, and what became of them shows itself only here.
             match self.producer.abort_transaction(ABORT_CALL) {
                 Ok(()) => return Ok(()),
@@ -189,6 +226,10 @@ impl Transactions {
                 Err(error) => return Err(failure(&error)),
             }
         }
+    }
+
+    fn given_up_after(&self) -> Duration {
+        self.settings.transaction_timeout * GIVEN_UP_AFTER
     }
 
     /// Takes in everything that the client has to say.

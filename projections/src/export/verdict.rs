@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::progress::Progress;
 use super::topics::Topic;
+use super::written::{Missing, Written};
 
 /// What is known before the first event is sent.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Evidence {
     /// What the database remembers of it; may be older.
     pub copy: Option<Progress>,
     pub billing_topic: Option<Topic>,
+    /// A record that was written to the billing topic and is not where it was.
+    pub missing: Option<Missing>,
 }
 
 /// Why nobody but the operator can say where to go on.
@@ -52,6 +55,15 @@ pub enum Doubt {
     TopicAbsent,
     /// Progress was made, and the billing topic has no record.
     TopicEmpty,
+    /// The last record of a partition is not where it was written.
+    RecordMissing {
+        /// The partition of the billing topic.
+        partition: i32,
+        /// Its offset there.
+        offset: i64,
+        /// Its event's position in the log.
+        position: u64,
+    },
     /// The billing topic has another number of partitions than before, so keys lie elsewhere.
     PartitionsChanged {
         /// How many there were.
@@ -96,6 +108,11 @@ impl fmt::Display for Doubt {
             ),
             Self::TopicAbsent => f.write_str("the billing topic is gone, though events were exported to it"),
             Self::TopicEmpty => f.write_str("the billing topic is empty, though events were exported to it"),
+            Self::RecordMissing { partition, offset, position } => write!(
+                f,
+                "the billing topic does not have the event of position {position} at offset {offset} of partition {partition}, \
+                 where it was exported to: was the topic made anew, or did it lose records?"
+            ),
             Self::PartitionsChanged { before, now } => {
                 write!(
                     f,
@@ -123,7 +140,7 @@ impl fmt::Display for Doubt {
 /// # Errors
 /// [`Doubt`], when no answer is safe.
 pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>, Doubt> {
-    let Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic } = evidence;
+    let Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic, missing } = evidence;
     if let Some(offset) = *scribble {
         return Err(Doubt::ProgressUnreadable { offset });
     }
@@ -160,6 +177,9 @@ pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>
     }
     if billing.empty && progress.position > progress.since {
         return Err(Doubt::TopicEmpty);
+    }
+    if let Some(Missing { partition, record: Written { offset, position } }) = *missing {
+        return Err(Doubt::RecordMissing { partition, offset, position });
     }
     Ok(Some(progress.clone()))
 }

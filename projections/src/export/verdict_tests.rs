@@ -1,5 +1,7 @@
 //! Each way in which the brokers and the log can disagree, and those in which they don't.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const TOPIC: &str = "tenure.billing.v1";
@@ -16,6 +18,7 @@ fn progress(position: u64) -> Progress {
         since: 0,
         topic: TOPIC.to_owned(),
         partitions: 6,
+        written: BTreeMap::new(),
     }
 }
 
@@ -33,6 +36,7 @@ fn agreed() -> Evidence {
         scribble: None,
         copy: Some(progress(10)),
         billing_topic: Some(filled()),
+        missing: None,
     }
 }
 
@@ -82,6 +86,15 @@ fn a_billing_topic_that_is_gone_or_emptied_is_doubted() {
     assert_eq!(doubt(&Evidence { billing_topic: None, ..agreed() }), Doubt::TopicAbsent);
     let emptied = Topic { empty: true, ..filled() };
     assert_eq!(doubt(&Evidence { billing_topic: Some(emptied), ..agreed() }), Doubt::TopicEmpty);
+}
+
+#[test]
+fn a_record_that_is_not_where_it_was_written_is_doubted() {
+    let missing = Some(Missing { partition: 3, record: Written { offset: 12, position: 9 } });
+    let elsewhere = Evidence { missing, ..agreed() };
+    assert_eq!(doubt(&elsewhere), Doubt::RecordMissing { partition: 3, offset: 12, position: 9 });
+    let emptied = Evidence { billing_topic: Some(Topic { empty: true, ..filled() }), ..elsewhere };
+    assert_eq!(doubt(&emptied), Doubt::TopicEmpty, "which says more");
 }
 
 #[test]

@@ -15,11 +15,11 @@ use super::ledger;
 use super::pages::{self, Anchor, Found};
 use super::progress::Progress;
 use super::record::{Envelope, Record};
+use super::session::KeptSession;
 use super::settings::{ExportSettings, Step};
 use super::status::{Board, ExportState};
 use super::transaction::{Failure, Transactions};
 use crate::Views;
-use crate::batch::{Session, Store, StoreError};
 
 /// How often a waiting instance tries to get the lease, and a waiting worker looks whether it still has it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const FEWEST: usize = 100;
 const AT_FIRST: usize = 1_000;
 const TOO_LONG: Duration = Duration::from_millis(800);
 const QUICK: Duration = Duration::from_millis(300);
-/// How long a database may take to hear that the lease is given back.
+/// How long a database may take at a stop to hear how far it has got, and that the lease is given back.
 const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 /// Waits after failures.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -104,33 +104,24 @@ pub(super) struct Worker {
     /// This process.
     holder: Uuid,
     term: Option<Arc<Term>>,
-    pub ledger: Mutex<LedgerSession>,
-}
-
-/// The connection for the database's notes, made when it is first needed.
-#[derive(Default)]
-pub(super) struct LedgerSession(Option<Session>);
-
-impl LedgerSession {
-    pub async fn open(&mut self, store: &Store) -> Result<&mut Session, StoreError> {
-        if self.0.is_none() {
-            self.0 = Some(store.session().await?);
-        }
-        self.0.as_mut().ok_or_else(|| StoreError::unavailable(std::io::Error::other("no connection")))
-    }
+    /// For the lease, which is asked for every second where another instance has it.
+    lease: Arc<Mutex<KeptSession>>,
+    /// For the database's notes.
+    pub ledger: Mutex<KeptSession>,
 }
 
 impl Worker {
     pub fn new(settings: Arc<ExportSettings>, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
         let envelope = Envelope::new(&settings);
-        Self { settings, views, board, stop, envelope, holder: Uuid::now_v7(), term: None, ledger: Mutex::default() }
+        let (holder, lease, ledger) = (Uuid::now_v7(), Arc::default(), Mutex::default());
+        Self { settings, views, board, stop, envelope, holder, term: None, lease, ledger }
     }
 
     pub async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         while !*self.stop.borrow() {
             let began = Instant::now();
-            let lease = async { Ok(Lease::take(self.views.store(), self.holder).await) };
+            let lease = async { Ok(Lease::take(self.views.store(), &self.lease, self.holder).await) };
             let Ok(lease) = self.unless_stopped(lease).await else { break };
             let (state, reason) = match lease {
                 Ok(None) => {
@@ -187,7 +178,8 @@ impl Worker {
         let mut failed_before = false;
         loop {
             let committed = self.board.read().transactions;
-            let followed = match self.establish(clients, transactions).await {
+            // Boxed, because it is large and over soon.
+            let followed = match Box::pin(self.establish(clients, transactions)).await {
                 Ok(place) => self.follow(transactions, place).await,
                 Err(trouble) => Err(trouble),
             };
@@ -240,6 +232,7 @@ impl Worker {
                 Ready::Records { records, last, is_full } => (records, last, is_full),
                 Ready::Nothing { passed } => {
                     self.board.passed(passed);
+                    self.board.state(ExportState::Exporting, None);
                     if self.events_after(passed).await? {
                         // A lonely event waits for its neighbours: a transaction for each would cost the brokers more.
                         self.pause(GATHERED_FOR).await?;
@@ -262,8 +255,7 @@ impl Worker {
             } else {
                 sent.await
             };
-            sent?;
-            place = next;
+            place = sent?;
             self.board.committed(count, place.position());
             self.board.state(ExportState::Exporting, None);
             self.settings.observe(Step::BeforeCopy);
@@ -297,12 +289,16 @@ impl Worker {
         self.unless_stopped(page).await
     }
 
-    /// The view lacks the event that was exported last: it is behind for a moment, or the log was cut.
+    /// The view lacks the event that was exported last: it is behind for a moment, or the log was cut. Or it does not show that
+    /// event at all, and somebody has to hear of it.
     async fn displaced(&self, place: &Progress) -> Result<(), Trouble> {
         let there = self.event_at(place.position()).await?;
         if there != place.event_id {
             return Err(Trouble::Void(format!("the event at position {} is not in the log any more", place.position)));
         }
+        let reason =
+            format!("the billing view does not show the event at position {}, exported last, yet", place.position);
+        self.board.state(ExportState::Exporting, Some(reason));
         self.pause(FIRST_PAUSE).await
     }
 
@@ -316,25 +312,32 @@ impl Worker {
         transactions: &Arc<Transactions>,
         records: Vec<Record>,
         progress: Progress,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Progress, Trouble> {
         let (transactions, wanted) = (Arc::clone(transactions), self.wanted());
-        let committed = blocking(move || transactions.commit(records, &progress, wanted)).await?;
+        let committed = blocking(move || transactions.commit(records, progress, wanted)).await?;
         committed.map_err(|failure| if *self.stop.borrow() { Trouble::Stopping } else { failure.into() })
     }
 
-    /// The copy is for comparison only: the export goes on without it.
+    /// The copy is for comparison only: the export goes on without it. A stop waits for it, since the next start compares, but
+    /// only for a moment.
     pub(super) async fn remember(&self, progress: &Progress) {
         // Another instance may be further by now.
-        if !(self.wanted())() {
+        if self.term.as_ref().is_none_or(|term| !term.is_held()) {
             return;
         }
         let mut session = self.ledger.lock().await;
-        let written = async {
-            let written = async { ledger::remember(session.open(self.views.store()).await?, progress).await };
-            written.await.map_err(Trouble::retry)
+        let written = async { ledger::remember(session.open(self.views.store()).await?, progress).await };
+        let mut stop = self.stop.clone();
+        let given_up = async {
+            // Without a sender there is no stop to wait for any more.
+            let _ = stop.wait_for(|stop| *stop).await;
+            tokio::time::sleep(RELEASED_WITHIN).await;
         };
-        if let Err(trouble) = self.unless_stopped(written).await {
-            tracing::debug!(?trouble, "the copy of the export's progress was not written");
+        tokio::select! {
+            written = written => if let Err(error) = written {
+                tracing::debug!(%error, "the copy of the export's progress was not written");
+            },
+            () = given_up => {}
         }
     }
 

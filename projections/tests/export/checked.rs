@@ -5,7 +5,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tenure_event_log::Position;
 use tenure_projections::billing::comparison::{Finding, Report};
-use tenure_projections::export::{CheckError, Export, ExportSettings, check};
+use tenure_projections::export::{CheckError, Export, ExportSettings, Part, check};
 use tenure_test_engines::shared_kafka;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ async fn what_an_export_wrote_is_clean_and_what_was_done_to_it_is_found(deployme
     let settings = settings(&brokers);
     let (log, views) = deployment.open().await;
     let mut world = World::new(&log).await;
-    let checked = async |topic: &str| check(&settings, &views, topic, (None, None)).await;
+    let checked = async |topic: &str| check(&settings, &views, topic, Part::default()).await;
     assert!(matches!(checked(&settings.topic).await, Err(CheckError::NoTopic { .. })));
 
     // More records than are looked up at once.

@@ -13,7 +13,7 @@ use crate::world::World;
 on_both_engines!(killed_at_each_step_of_a_long_way, killed_at_each_step_when_caught_up);
 
 /// Half of the events with which each process begins: more than one transaction's first limit together.
-const TOGGLES: u32 = 1_100;
+const TOGGLES: u32 = 600;
 
 /// Nobody needs to wait until a dead process' lease is over.
 pub async fn end_lease(deployment: &Deployment) {

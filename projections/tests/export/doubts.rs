@@ -1,15 +1,18 @@
 //! Each way in which the brokers disagree with the log: the export stops, says why, sends nothing, and goes on as ordered.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tenure_event_log::{EventLog, Position};
 use tenure_projections::Views;
-use tenure_projections::export::{Export, ExportSettings, Order, Progress, order};
+use tenure_projections::export::{Export, ExportSettings, Order, Progress, Step, order};
 use tenure_test_engines::shared_kafka;
 
 use super::comparison::{assert_exported, of_the_log};
 use super::meddling::{create, delete, empty, raise_partitions, write};
 use super::reader::read;
 use super::{caught_up, customers, settings, stopped};
-use crate::deployment::{Deployment, passed};
+use crate::deployment::{Deployment, Place, passed};
 use crate::world::World;
 
 on_both_engines!(
@@ -31,15 +34,18 @@ pub struct Done {
 
 impl Done {
     pub async fn on(deployment: &Deployment) -> Option<Self> {
-        let brokers = shared_kafka()?;
-        let settings = settings(&brokers);
+        Some(Self::with(deployment, settings(&shared_kafka()?)).await)
+    }
+
+    pub async fn with(deployment: &Deployment, settings: ExportSettings) -> Self {
+        let brokers = settings.brokers.join(",");
         let (log, views) = deployment.open().await;
         let mut world = World::new(&log).await;
         customers(&mut world, 6).await;
         let export = Export::start(settings.clone(), &views);
         caught_up(&export, &world).await;
         export.shutdown().await;
-        Some(Self { brokers, settings, log, views, world })
+        Self { brokers, settings, log, views, world }
     }
 
     /// Starts it again, after something was done to it; it stops and says this.
@@ -203,4 +209,28 @@ async fn progress_that_somebody_deleted_or_scribbled_over_is_a_doubt_that_an_ord
     caught_up(&export, &done.world).await;
     done.assert_exported().await;
     export.shutdown().await;
+}
+
+/// Otherwise nobody would notice if the progress topic lost its last record meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_between_commit_and_copy_waits_for_the_copy() {
+    let deployment = Deployment::sqlite().await;
+    let Place::Sqlite(directory) = &deployment.place else { unreachable!("made on SQLite") };
+    let Some(mut done) = Done::on(&deployment).await else { return };
+    let (reached, mut before_copy) = tokio::sync::watch::channel(());
+    let observer = move |step| {
+        if step == Step::BeforeCopy {
+            reached.send_replace(());
+            // Until it has been told to stop.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    };
+    let settings = ExportSettings { observer: Some(Arc::new(observer)), ..done.settings.clone() };
+    let export = Export::start(settings, &done.views);
+    customers(&mut done.world, 1).await;
+    before_copy.changed().await.unwrap();
+    export.shutdown().await;
+    let connection = rusqlite::Connection::open(directory.path().join("views.db")).unwrap();
+    let copy: String = connection.query_row("select progress from exports", [], |row| row.get(0)).unwrap();
+    assert_eq!(serde_json::from_str::<Progress>(&copy).unwrap(), done.progress().await);
 }

@@ -30,7 +30,7 @@ async fn an_instance_that_was_frozen_for_longer_than_its_lease_does_no_harm() {
         if frozen_in == "the middle" {
             // Enough for it to be sending when it freezes.
             for tenant in &tenants {
-                world.toggle(*tenant, 1_000).await;
+                world.toggle(*tenant, 500).await;
             }
             let before = holder.last().events;
             eventually("it sends", async || (holder.last().events > before).then_some(())).await;

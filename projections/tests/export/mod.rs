@@ -17,9 +17,11 @@ mod order;
 mod partitions;
 mod random_kills;
 mod reader;
+mod remade;
 mod restored;
 mod secured;
 mod silence;
+mod standby;
 mod topics;
 
 use std::time::{Duration, Instant};

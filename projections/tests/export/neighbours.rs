@@ -2,7 +2,7 @@
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tenure_projections::export::{Export, ExportState, Order};
+use tenure_projections::export::{Export, ExportState, Order, Part, check};
 
 use super::doubts::Done;
 use super::meddling::delete;
@@ -79,5 +79,26 @@ async fn an_open_transaction_of_another_cell_hides_no_event_from_a_rescan() {
     neighbour.abort_transaction(PATIENCE).unwrap();
     caught_up(&export, &done.world).await;
     done.assert_exported().await;
+    export.shutdown().await;
+}
+
+/// Otherwise whoever compares would read of lost events that are all there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_transaction_of_another_cell_makes_no_event_missing() {
+    let deployment = Deployment::sqlite().await;
+    let Some(mut done) = Done::on(&deployment).await else { return };
+    let export = Export::start(done.settings.clone(), &done.views);
+    caught_up(&export, &done.world).await;
+    let neighbour = open_transaction(&done.brokers, &done.settings.topic);
+    customers(&mut done.world, 6).await;
+    caught_up(&export, &done.world).await;
+    let (compared, ended) =
+        tokio::join!(check(&done.settings, &done.views, &done.settings.topic, Part::default()), async {
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            neighbour.abort_transaction(PATIENCE)
+        });
+    ended.unwrap();
+    let report = compared.unwrap().report;
+    assert!(report.is_clean() && report.events == 12, "{report:?}");
     export.shutdown().await;
 }

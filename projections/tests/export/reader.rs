@@ -33,6 +33,8 @@ fn consumer(brokers: &str, isolation: &str) -> BaseConsumer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "an-outside-reader").set("isolation.level", isolation);
     config.set("enable.partition.eof", "true").set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+    // The end is said only after that time.
+    config.set("fetch.wait.max.ms", "50");
     config.create().unwrap()
 }
 
@@ -43,7 +45,13 @@ pub async fn read(brokers: &str, topic: &str) -> Vec<Seen> {
 }
 
 fn read_whole(brokers: &str, topic: &str) -> Vec<Seen> {
-    let consumer = consumer(brokers, "read_committed");
+    let until = Instant::now() + READ_WITHIN;
+    let [consumer, all] = both(brokers);
+    // A commit is acknowledged before its end stands in every partition: till then readers stop before its records.
+    while open_records(&consumer, &all, topic) > 0 {
+        assert!(Instant::now() < until, "a transaction in {topic} does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let partitions = partitions(&consumer, topic);
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
@@ -51,7 +59,7 @@ fn read_whole(brokers: &str, topic: &str) -> Vec<Seen> {
     }
     consumer.assign(&assignment).unwrap();
     let mut open: BTreeSet<i32> = (0..partitions).collect();
-    let (mut seen, until) = (Vec::new(), Instant::now() + READ_WITHIN);
+    let mut seen = Vec::new();
     while !open.is_empty() {
         assert!(Instant::now() < until, "partitions {open:?} of {topic} have no end");
         match consumer.poll(Duration::from_millis(200)) {
@@ -93,12 +101,20 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
 pub async fn undecided(brokers: &str, topic: &str) -> i64 {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
     let look = move || {
-        let [stable, all] = ["read_committed", "read_uncommitted"].map(|isolation| consumer(&brokers, isolation));
-        let high = |consumer: &BaseConsumer, partition| {
-            consumer.fetch_watermarks(&topic, partition, ANSWERS_WITHIN).unwrap().1
-        };
-        let partitions = 0..partitions(&all, &topic);
-        partitions.map(|partition| high(&all, partition) - high(&stable, partition)).sum()
+        let [committed, all] = both(&brokers);
+        open_records(&committed, &all, &topic)
     };
     tokio::task::spawn_blocking(look).await.unwrap()
+}
+
+/// One that reads what is committed, and one that reads everything.
+fn both(brokers: &str) -> [BaseConsumer; 2] {
+    ["read_committed", "read_uncommitted"].map(|isolation| consumer(brokers, isolation))
+}
+
+fn open_records(committed: &BaseConsumer, all: &BaseConsumer, topic: &str) -> i64 {
+    let high =
+        |consumer: &BaseConsumer, partition| consumer.fetch_watermarks(topic, partition, ANSWERS_WITHIN).unwrap().1;
+    let partitions = 0..partitions(all, topic);
+    partitions.map(|partition| high(all, partition) - high(committed, partition)).sum()
 }

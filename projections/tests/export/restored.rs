@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use tenure_event_log::Position;
-use tenure_projections::export::{Export, Order};
+use tenure_projections::export::{Export, ExportState, Order};
 
 use super::doubts::Done;
-use super::{caught_up, customers};
+use super::{caught_up, customers, says};
 use crate::deployment::{Deployment, Place, passed};
 use crate::world::World;
 
@@ -82,9 +82,11 @@ async fn the_last_exported_event_is_looked_for_at_each_page() {
     done.world.provision().await;
     passed(&done.views, done.world.head).await;
     // The log still has it: the view is only behind, and is waited for.
+    says(&export, ExportState::Exporting, "the billing view does not show the event").await;
     let before = done.records().await;
     done.views.rebuild("billing").await.unwrap();
     caught_up(&export, &done.world).await;
+    assert_eq!(export.status().reason, None);
     assert_eq!(done.records().await, before + 1);
     done.assert_exported().await;
     export.shutdown().await;

@@ -12,14 +12,14 @@ use crate::world::World;
 
 /// A few seconds instead of a week.
 const FORGETFUL: &[(&str, &str)] = &[
-    ("transactional.id.expiration.ms", "4000"),
+    ("transactional.id.expiration.ms", "3000"),
     ("transaction.remove.expired.transaction.cleanup.interval.ms", "500"),
-    ("producer.id.expiration.ms", "4000"),
+    ("producer.id.expiration.ms", "3000"),
     ("producer.id.expiration.check.interval.ms", "500"),
 ];
 
 /// Longer than the broker remembers.
-const SILENCE: Duration = Duration::from_secs(7);
+const SILENCE: Duration = Duration::from_millis(4_500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_transactional_id_is_a_normal_case() {

@@ -5,10 +5,11 @@ use std::io::Write;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use tenure_aggregates::TenantId;
 use tenure_event_log::{EventLog, Position};
 use tenure_projections::Views;
 use tenure_projections::billing::{MonthTotal, Reconciliation, msps};
-use tenure_projections::export::{Checked, ExportSettings, check};
+use tenure_projections::export::{Checked, ExportSettings, Part, check};
 
 use crate::cli::{block_on, reading_views};
 use crate::config::Config;
@@ -29,6 +30,9 @@ pub struct Reconcile {
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "an option whose value may be left out")]
     topic: Option<Option<String>>,
+    /// Only the events of this tenant: what a replay with --tenant wrote.
+    #[arg(long, value_name = "ID", requires = "topic")]
+    tenant: Option<TenantId>,
     /// Print JSON: the array that the API answers, or an object with what was found in the topic.
     #[arg(long)]
     json: bool,
@@ -43,13 +47,14 @@ impl Reconcile {
             Some(topic) => {
                 let settings = config.export.as_ref().context("no brokers are configured (kafka_brokers)")?;
                 let topic = topic.as_deref().unwrap_or(&settings.topic);
-                block_on(reading_views(config, async |_, views| self.hold(settings, views, topic, range).await))
+                let part = Part { from: range.0, to: range.1, tenant: self.tenant };
+                block_on(reading_views(config, async |_, views| self.hold(settings, views, topic, part).await))
             }
         }
     }
 
-    async fn hold(&self, settings: &ExportSettings, views: &Views, topic: &str, range: Range) -> anyhow::Result<()> {
-        let Checked { report, upto, since } = check(settings, views, topic, range).await?;
+    async fn hold(&self, settings: &ExportSettings, views: &Views, topic: &str, part: Part) -> anyhow::Result<()> {
+        let Checked { report, upto, since } = check(settings, views, topic, part).await?;
         let mut out = std::io::stdout().lock();
         if self.json {
             let mut found = serde_json::to_value(&report)?;
@@ -68,7 +73,9 @@ impl Reconcile {
         }
         out.flush()?;
         if since > Position::START {
-            eprintln!("The export was told to begin after position {since}: what was before may be missing.");
+            eprintln!(
+                "The export was told to begin after position {since}: what was before may be missing, or have come twice."
+            );
         }
         anyhow::ensure!(report.is_clean(), "{topic} does not hold what the log says");
         Ok(())

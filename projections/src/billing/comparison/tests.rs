@@ -47,7 +47,7 @@ fn exported() -> Vec<TopicRecord> {
 }
 
 fn everything() -> Extent {
-    Extent { upto: Position::new(UPTO), from: None, to: None, may_be_replay: false }
+    Extent { upto: Position::new(UPTO), from: None, to: None, tenant: None, replayed_upto: Position::START }
 }
 
 /// Compares in small pieces, as a topic is read.
@@ -152,7 +152,30 @@ fn a_replays_record_belongs_into_topics_of_replays_only() {
     }
     let live = compare(everything(), &records);
     assert_eq!((live.counts.extra, live.counts.missing), (10, 10));
-    assert!(compare(Extent { may_be_replay: true, ..everything() }, &records).is_clean());
+    let replayed = |upto| compare(Extent { replayed_upto: Position::new(upto), ..everything() }, &records);
+    assert!(replayed(UPTO).is_clean());
+    // The export took over behind them.
+    for record in &mut records[3..] {
+        record.is_replay = false;
+    }
+    let replayed = |upto| compare(Extent { replayed_upto: Position::new(upto), ..everything() }, &records);
+    assert!(replayed(6).is_clean());
+    assert_eq!((replayed(5).counts.extra, replayed(5).counts.missing), (1, 1));
+}
+
+#[test]
+fn a_replay_of_one_tenant_lacks_nobody_elses_events() {
+    let tenant = event(6).tenant_id;
+    let of_one = Extent { tenant: Some(tenant), ..everything() };
+    let mut records: Vec<_> =
+        exported().into_iter().filter(|record| record.tenant_id == Some(tenant.as_uuid())).collect();
+    let report = compare(of_one, &records);
+    assert!(report.is_clean());
+    assert_eq!((report.records, report.events), (3, 3));
+    records.remove(1);
+    assert_eq!(compare(of_one, &records).findings, [Finding::Missing { position: 12, event_id: Uuid::from_u128(12) }]);
+    // Of a topic with everybody's events only the one's are looked at.
+    assert_eq!(compare(of_one, &exported()), report);
 }
 
 #[test]

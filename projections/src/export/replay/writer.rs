@@ -73,7 +73,7 @@ impl Writer {
 
     /// Hands records over; answers how many are acknowledged so far.
     pub fn send(&self, records: Vec<Record>) -> Result<u64, Undelivered> {
-        for Record { key, payload, headers } in records {
+        for Record { position: _, key, payload, headers } in records {
             let mut record = BaseRecord::to(&self.topic).key(&key).payload(&payload).headers(headers);
             record = record.partition(partition::of(&key, self.partitions));
             while let Err((error, rejected)) = self.producer.send(record) {

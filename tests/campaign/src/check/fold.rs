@@ -6,7 +6,10 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::tenant::{self, Stage, Tenant};
-use tenure_aggregates::{AccessToken, Administrator, ClaimChange, ClaimKey, Decider, LimitChange, TenantId, decode};
+use tenure_aggregates::{
+    AccessToken, Administrator, AggregateKind, ClaimChange, ClaimKey, Decider, LimitChange, Link, Subscription,
+    TenantId, decode,
+};
 use tenure_event_log::{EventLog, Position, RecordedEvent};
 
 const PAGE: usize = 1_000;
@@ -55,11 +58,29 @@ pub struct Facts {
 /// Streams in the making.
 #[derive(Default)]
 struct Streams {
-    tenants: HashMap<String, (Tenant, u64)>,
-    administrators: HashMap<String, (Administrator, u64, TenantId)>,
-    access_tokens: HashMap<String, (AccessToken, u64)>,
-    access_token_uses: HashMap<String, (LastUse, u64)>,
+    tenants: Folding<Tenant>,
+    administrators: Folding<Administrator>,
+    links: Folding<Link>,
+    subscriptions: Folding<Subscription>,
+    access_tokens: Folding<AccessToken>,
+    access_token_uses: Folding<LastUse>,
+    /// Whose people the administrators are.
+    employers: HashMap<String, TenantId>,
     recorded_at: DateTime<Utc>,
+}
+
+/// The streams of one aggregate by id: the state so far, and the sequence of the last event.
+#[derive(Default)]
+struct Folding<A>(HashMap<String, (A, u64)>);
+
+impl<A: Decider> Folding<A> {
+    fn take(&mut self, log: &EventLog, facts: &mut Facts, event: RecordedEvent) {
+        let id = event.stream.aggregate_id.clone();
+        let (state, sequence) = self.0.remove(&id).unwrap_or_default();
+        if let Some(state) = evolve(log, facts, state, sequence, event) {
+            self.0.insert(id, (state, sequence + 1));
+        }
+    }
 }
 
 /// Reads and folds everything.
@@ -77,14 +98,14 @@ pub async fn facts(log: &EventLog) -> anyhow::Result<Facts> {
             take(log, &mut facts, &mut streams, event);
         }
     }
-    for (id, (tenant, _)) in streams.tenants {
+    for (id, (tenant, _)) in streams.tenants.0 {
         if let (Ok(id), Some(account)) = (id.parse(), tenant.account()) {
             facts.tenants.insert(id, Folded { stage: tenant.stage(), short_code: account.short_code.to_string() });
         }
     }
     let erased = |tenant: &TenantId| facts.tenants.get(tenant).is_some_and(|tenant| tenant.stage == Stage::Deleted);
     facts.erased_owners =
-        streams.administrators.into_iter().filter(|(_, (_, _, tenant))| erased(tenant)).map(|(id, _)| id).collect();
+        streams.employers.into_iter().filter(|(_, tenant)| erased(tenant)).map(|(id, _)| id).collect();
     Ok(facts)
 }
 
@@ -106,34 +127,20 @@ fn take(log: &EventLog, facts: &mut Facts, streams: &mut Streams, event: Recorde
         fact.appends.entry(command).or_default().push(event.event_type.clone());
         (fact.last, fact.tenant) = (event.position.get(), Some(tenant));
     }
-    let id = event.stream.aggregate_id.clone();
-    match &*event.stream.aggregate_type {
-        Tenant::TYPE => {
-            let (state, sequence) = streams.tenants.remove(&id).unwrap_or_default();
-            if let Some(state) = evolve(log, facts, state, sequence, event) {
-                streams.tenants.insert(id, (state, sequence + 1));
-            }
+    let Some(kind) = AggregateKind::named(&event.stream.aggregate_type) else {
+        facts.faults.push(format!("nobody knows the stream {}", event.stream));
+        return;
+    };
+    match kind {
+        AggregateKind::Tenant => streams.tenants.take(log, facts, event),
+        AggregateKind::Administrator => {
+            streams.employers.insert(event.stream.aggregate_id.clone(), tenant);
+            streams.administrators.take(log, facts, event);
         }
-        Administrator::TYPE => {
-            let (state, sequence) =
-                streams.administrators.remove(&id).map(|(state, sequence, _)| (state, sequence)).unwrap_or_default();
-            if let Some(state) = evolve(log, facts, state, sequence, event) {
-                streams.administrators.insert(id, (state, sequence + 1, tenant));
-            }
-        }
-        AccessToken::TYPE => {
-            let (state, sequence) = streams.access_tokens.remove(&id).unwrap_or_default();
-            if let Some(state) = evolve(log, facts, state, sequence, event) {
-                streams.access_tokens.insert(id, (state, sequence + 1));
-            }
-        }
-        LastUse::TYPE => {
-            let (state, sequence) = streams.access_token_uses.remove(&id).unwrap_or_default();
-            if let Some(state) = evolve(log, facts, state, sequence, event) {
-                streams.access_token_uses.insert(id, (state, sequence + 1));
-            }
-        }
-        other => facts.faults.push(format!("nobody knows the stream {other}/{id}")),
+        AggregateKind::Link => streams.links.take(log, facts, event),
+        AggregateKind::Subscription => streams.subscriptions.take(log, facts, event),
+        AggregateKind::AccessToken => streams.access_tokens.take(log, facts, event),
+        AggregateKind::LastUse => streams.access_token_uses.take(log, facts, event),
     }
 }
 
@@ -190,3 +197,7 @@ impl Facts {
         self.types.get(event.name()).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

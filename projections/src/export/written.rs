@@ -1,0 +1,128 @@
+//! Whether the billing topic still is the one that was written to: the last record of each partition stands where it was put.
+//!
+//! A topic that was removed and made anew has the same name, and takes records as if nothing had been. Its offsets begin
+//! anew, which is what tells it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+
+use super::connection::Consumer;
+use super::record;
+
+const WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
+
+/// The last record that a partition got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// Where it stands in the partition.
+    pub offset: i64,
+    /// Where its event stands in the log.
+    pub position: u64,
+}
+
+/// A record that is not where it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub partition: i32,
+    pub record: Written,
+}
+
+/// Why nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WrittenError {
+    #[error("the billing topic can't be read")]
+    Unavailable(#[from] KafkaError),
+    #[error("the last records of the billing topic were not found within {} seconds", WITHIN.as_secs())]
+    Late,
+    #[error("it was given up")]
+    GivenUp,
+}
+
+/// Where it was written, and by whom.
+pub(super) struct Place<'a> {
+    pub topic: &'a str,
+    /// `ce_source`.
+    pub source: &'a str,
+    /// Whether records go when they are old enough.
+    pub expires: bool,
+}
+
+/// The first of the records that is not there, looked for with a consumer that sees everything: nothing else has both the
+/// offset and the position, not even an aborted record, since those that come later have higher positions. Blocks.
+pub(super) fn missing(
+    consumer: &Consumer,
+    place: &Place<'_>,
+    written: &BTreeMap<i32, Written>,
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Missing>, WrittenError> {
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let found = look(consumer, place, written, wanted);
+    // Nothing is fetched any more that nobody will look at.
+    consumer.unassign()?;
+    found
+}
+
+fn look(
+    consumer: &Consumer,
+    place: &Place<'_>,
+    written: &BTreeMap<i32, Written>,
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Missing>, WrittenError> {
+    let mut assignment = TopicPartitionList::new();
+    for (partition, record) in written {
+        assignment.add_partition_offset(place.topic, *partition, Offset::Offset(record.offset))?;
+    }
+    consumer.assign(&assignment)?;
+    let (mut open, until) = (written.clone(), Instant::now() + WITHIN);
+    while !open.is_empty() {
+        if !wanted() {
+            return Err(WrittenError::GivenUp);
+        }
+        if Instant::now() > until {
+            return Err(WrittenError::Late);
+        }
+        // The first thing that a partition says decides.
+        let (partition, there) = match consumer.poll(POLL) {
+            None => continue,
+            Some(Ok(message)) => {
+                let partition = message.partition();
+                let Some(record) = open.get(&partition) else { continue };
+                (partition, is_there(&message, place, *record))
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                let Some(record) = open.get(&partition) else { continue };
+                let (_, end) = consumer.fetch_watermarks(place.topic, partition, ANSWERS_WITHIN)?;
+                (partition, place.expires && end > record.offset)
+            }
+            Some(Err(error)) => return Err(error.into()),
+        };
+        if let Some(record) = open.remove(&partition)
+            && !there
+        {
+            return Ok(Some(Missing { partition, record }));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the first record that a partition has at or behind the offset is the one, or the one is gone for its age. (One
+/// before it is what a consumer gets that asks for an offset past the end.)
+fn is_there(message: &BorrowedMessage<'_>, place: &Place<'_>, record: Written) -> bool {
+    if message.offset() > record.offset {
+        return place.expires;
+    }
+    message.offset() == record.offset
+        && record::header(message, "ce_source") == Some(place.source)
+        && record::header(message, "ce_sequence").and_then(|position| position.parse().ok()) == Some(record.position)
+}
