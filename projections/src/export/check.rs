@@ -169,7 +169,8 @@ async fn decided(
 ) -> Result<(), CheckError> {
     let all = connection.consumer(&settings.consumer_of_all()).map_err(CheckError::kafka)?;
     let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
-    let wait = move || decided::wait(&consumer, &all, &topic, partitions, || true);
+    let within = settings.decided_within();
+    let wait = move || decided::wait(&consumer, &all, &topic, partitions, within, || true);
     tokio::task::spawn_blocking(wait).await.map_err(CheckError::kafka)?.map_err(CheckError::kafka)
 }
 

@@ -8,7 +8,7 @@ use tenure_event_log::Position;
 use tokio::runtime::Handle;
 
 use super::connection::{Admin, Connection, Consumer};
-use super::decided;
+use super::decided::{self, UndecidedError};
 use super::ledger::{self, Order};
 use super::pages::Anchor;
 use super::progress::{self, Progress, ProgressError};
@@ -47,16 +47,55 @@ impl Clients {
         blocking(described).await?.map_err(Trouble::retry)
     }
 
-    /// Resolves when readers of what is committed can see everything that the topic holds now.
-    async fn decided(
+    /// Resolves when readers of what is committed can see everything that the topic holds now; false if they still can't after
+    /// as long as no transaction should last.
+    pub(super) async fn is_decided(
         &self,
         topic: &str,
         partitions: i32,
+        within: Duration,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<bool, Trouble> {
+        let (clients, name) = (self.clone(), topic.to_owned());
+        let wait = move || decided::wait(&clients.consumer, &clients.all, &name, partitions, within, wanted);
+        match blocking(wait).await? {
+            Ok(()) => Ok(true),
+            Err(UndecidedError::Late { .. }) => Ok(false),
+            Err(error @ (UndecidedError::Unavailable { .. } | UndecidedError::GivenUp)) => Err(Trouble::retry(error)),
+        }
+    }
+
+    /// The same, where it is an obstacle if they can't.
+    pub(super) async fn decided(
+        &self,
+        topic: &str,
+        partitions: i32,
+        within: Duration,
         wanted: impl Fn() -> bool + Send + 'static,
     ) -> Result<(), Trouble> {
+        if self.is_decided(topic, partitions, within, wanted).await? {
+            return Ok(());
+        }
+        Err(Trouble::retry(UndecidedError::Late { topic: topic.to_owned(), within }))
+    }
+
+    /// The partitions of a topic that are not decided now.
+    pub(super) async fn undecided(&self, topic: &str, partitions: i32) -> Result<Vec<i32>, Trouble> {
         let (clients, topic) = (self.clone(), topic.to_owned());
-        let wait = move || decided::wait(&clients.consumer, &clients.all, &topic, partitions, wanted);
-        blocking(wait).await?.map_err(Trouble::retry)
+        let look = move || decided::undecided(&clients.consumer, &clients.all, &topic, partitions);
+        blocking(look).await?.map_err(Trouble::retry)
+    }
+
+    /// The committed event with the highest position that this cell exported to the billing topic.
+    pub(super) async fn last_exported(
+        &self,
+        settings: &Arc<ExportSettings>,
+        partitions: i32,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<Anchor>, Trouble> {
+        let (consumer, settings) = (Arc::clone(&self.consumer), Arc::clone(settings));
+        let look = move || rescan::last_exported(&consumer, &settings.topic, partitions, &settings.source(), wanted);
+        blocking(look).await?.map_err(Trouble::retry)
     }
 
     async fn create(
@@ -78,7 +117,7 @@ impl Worker {
         clients: &Clients,
         transactions: &Arc<Transactions>,
     ) -> Result<Progress, Trouble> {
-        let evidence = self.unless_stopped(self.gather(clients)).await?;
+        let evidence = self.unless_stopped(self.gather(clients, transactions)).await?;
         match weigh(&evidence, &self.settings.topic) {
             Ok(progress) => {
                 self.ignore_order().await?;
@@ -92,11 +131,15 @@ impl Worker {
         }
     }
 
-    async fn gather(&self, clients: &Clients) -> Result<Evidence, Trouble> {
+    async fn gather(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Result<Evidence, Trouble> {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
+        let mut took_back = false;
         let (progress, scribble) = if clients.describe(&settings.progress_topic).await?.is_some() {
-            clients.decided(&settings.progress_topic, 1, self.wanted()).await?;
+            if !clients.is_decided(&settings.progress_topic, 1, settings.decided_within(), self.wanted()).await? {
+                self.take_back(clients, transactions, billing_topic.as_ref()).await?;
+                took_back = true;
+            }
             let consumer = Arc::clone(&clients.consumer);
             let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
             match blocking(read).await? {
@@ -118,6 +161,9 @@ impl Worker {
             }
             (Some(_) | None, Some(_) | None) => None,
         };
+        if took_back {
+            self.correct_copy(clients, progress.as_ref(), billing_topic.as_ref()).await?;
+        }
         let copy = self.ledger().await?.copy;
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
         let event_there = self.event_at(position).await?;
@@ -194,7 +240,7 @@ impl Worker {
         transactions: &Arc<Transactions>,
         order: Order,
     ) -> Result<Result<Progress, String>, Trouble> {
-        let evidence = self.unless_stopped(self.gather(clients)).await?;
+        let evidence = self.unless_stopped(self.gather(clients, transactions)).await?;
         let anchor = match order {
             Order::From(position) => Ok(position),
             Order::Rescan => self.unless_stopped(self.rescan(clients, &evidence)).await?,
@@ -230,11 +276,10 @@ impl Worker {
                 record.position
             )));
         }
-        let (consumer, settings, wanted) = (Arc::clone(&clients.consumer), Arc::clone(&self.settings), self.wanted());
-        let partitions = topic.partitions;
-        clients.decided(&settings.topic, partitions, self.wanted()).await?;
-        let look = move || rescan::last_exported(&consumer, &settings.topic, partitions, &settings.source(), wanted);
-        let Some(Anchor { position, event_id }) = blocking(look).await?.map_err(Trouble::retry)? else {
+        let (settings, partitions) = (&self.settings, topic.partitions);
+        clients.decided(&settings.topic, partitions, settings.decided_within(), self.wanted()).await?;
+        let last = clients.last_exported(settings, partitions, self.wanted()).await?;
+        let Some(Anchor { position, event_id }) = last else {
             return Ok(Err("the billing topic has no event of this cell; --from 0 exports everything".to_owned()));
         };
         let there = self.event_at(position).await?;

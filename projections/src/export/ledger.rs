@@ -83,6 +83,11 @@ pub(super) async fn remember(session: &mut Session, progress: &Progress) -> Resu
     session.query(sql, vec![NAME.into(), progress.into()]).await.map(drop)
 }
 
+/// Removes the copy.
+pub(super) async fn forget(session: &mut Session) -> Result<(), StoreError> {
+    session.query("update {exports} set progress = null where name = $1", vec![NAME.into()]).await.map(drop)
+}
+
 /// The order is carried out, or refused.
 pub(super) async fn settle(session: &mut Session, order: Order) -> Result<(), StoreError> {
     // Unless another one was left meanwhile.

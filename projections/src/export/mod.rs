@@ -15,6 +15,7 @@ mod check;
 mod connection;
 mod decided;
 mod establish;
+mod hanging;
 mod lease;
 mod ledger;
 mod pages;

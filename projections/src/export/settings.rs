@@ -192,6 +192,12 @@ impl ExportSettings {
         config
     }
 
+    /// After this nobody's transaction should be open any more: brokers look every ten seconds which ones are too old.
+    #[must_use]
+    pub fn decided_within(&self) -> Duration {
+        self.transaction_timeout * 2 + Duration::from_secs(10)
+    }
+
     /// A consumer that sees what is committed, and the end of each partition, and stores no offsets.
     #[must_use]
     pub fn consumer(&self) -> ClientConfig {

@@ -121,6 +121,21 @@ impl Transactions {
         }
     }
 
+    /// Ends, as if they had never been sent, records of this producer's predecessors in these partitions whose end the brokers
+    /// forgot: an end that a producer gives is that of everything its id has open there. The record that this takes is never
+    /// committed either.
+    pub fn take_back(&self, partitions: &[(String, i32)], wanted: impl Fn() -> bool) -> Result<(), Failure> {
+        let (key, payload) = (self.settings.transactional_id(), b"{}".to_vec());
+        self.producer.begin_transaction().map_err(|error| failure(&error))?;
+        let hand_over = |(topic, partition): &(String, i32)| {
+            let record = BaseRecord::with_opaque_to(topic, 0).partition(*partition);
+            self.send(record.key(&key).payload(&payload), &wanted)
+        };
+        let sent = partitions.iter().try_for_each(hand_over).and_then(|()| self.settle(&wanted));
+        self.abort(&wanted)?;
+        sent
+    }
+
     fn fill(&self, records: Vec<Record>, progress: Progress, wanted: &impl Fn() -> bool) -> Result<Progress, Failure> {
         for Record { position, key, payload, headers } in records {
             let position = usize::try_from(position).unwrap_or_default();

@@ -10,6 +10,7 @@ mod crashes;
 mod doubts;
 mod exporting_process;
 mod fencing;
+mod hanging;
 mod meddling;
 mod neighbours;
 mod network;

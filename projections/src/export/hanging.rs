@@ -1,0 +1,71 @@
+//! Transactions of ours that the brokers decided, and whose end they forgot.
+//!
+//! A broker that dies between the decision on a transaction and its end in the partitions writes that end when it is back. One
+//! that is alone does not always (seen with Apache Kafka 4.3.1, killed right after a commit was acknowledged): it takes the
+//! transaction for done, though no partition has its end, and readers of what is committed never get past it. Nobody has seen
+//! its records then, so they are taken back and sent again; where somebody has, an operator has to decide.
+
+use std::sync::Arc;
+
+use super::establish::Clients;
+use super::ledger;
+use super::progress::Progress;
+use super::topics::Topic;
+use super::transaction::Transactions;
+use super::worker::{Trouble, Worker, blocking};
+
+impl Worker {
+    /// Ends what hangs in both topics. Our own producer was initialized, so nothing of ours is still on its way; what another
+    /// cell has open is not touched, and is waited for again.
+    pub(super) async fn take_back(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+        billing: Option<&Topic>,
+    ) -> Result<(), Trouble> {
+        let settings = &self.settings;
+        let mut hanging = Vec::new();
+        let topics = [(&settings.progress_topic, 1)].into_iter();
+        for (topic, partitions) in topics.chain(billing.map(|billing| (&settings.topic, billing.partitions))) {
+            let partitions = clients.undecided(topic, partitions).await?;
+            hanging.extend(partitions.into_iter().map(|partition| (topic.clone(), partition)));
+        }
+        tracing::warn!(?hanging, "the brokers do not end a transaction: what hangs is taken back and sent again");
+        let (transactions, wanted) = (Arc::clone(transactions), self.wanted());
+        blocking(move || transactions.take_back(&hanging, wanted)).await??;
+        clients.decided(&settings.progress_topic, 1, settings.decided_within(), self.wanted()).await?;
+        match billing {
+            Some(billing) => {
+                clients.decided(&settings.topic, billing.partitions, settings.decided_within(), self.wanted()).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The database may remember what was taken back. From now on it remembers what readers of the billing topic have seen:
+    /// if that is more than the progress says, the end of the transaction was there for some of them, and the export stops.
+    pub(super) async fn correct_copy(
+        &self,
+        clients: &Clients,
+        progress: Option<&Progress>,
+        billing: Option<&Topic>,
+    ) -> Result<(), Trouble> {
+        let last = match billing {
+            Some(billing) => clients.last_exported(&self.settings, billing.partitions, self.wanted()).await?,
+            None => None,
+        };
+        let mut session = self.ledger.lock().await;
+        let corrected = async {
+            let session = session.open(self.views.store()).await?;
+            match progress {
+                Some(progress) => {
+                    let seen = last.map_or(0, |last| last.position.get());
+                    let copy = Progress { position: progress.position.max(seen), ..progress.clone() };
+                    ledger::remember(session, &copy).await
+                }
+                None => ledger::forget(session).await,
+            }
+        };
+        corrected.await.map_err(Trouble::retry)
+    }
+}
