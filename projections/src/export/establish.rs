@@ -28,9 +28,9 @@ const ORDERS_EVERY: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) struct Clients {
     admin: Arc<Admin>,
-    consumer: Arc<Consumer>,
+    pub consumer: Arc<Consumer>,
     /// Sees what is not committed, too.
-    all: Arc<Consumer>,
+    pub all: Arc<Consumer>,
 }
 
 impl Clients {
@@ -134,11 +134,9 @@ impl Worker {
     async fn gather(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Result<Evidence, Trouble> {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
-        let mut took_back = false;
         let (progress, scribble) = if clients.describe(&settings.progress_topic).await?.is_some() {
             if !clients.is_decided(&settings.progress_topic, 1, settings.decided_within(), self.wanted()).await? {
                 self.take_back(clients, transactions, billing_topic.as_ref()).await?;
-                took_back = true;
             }
             let consumer = Arc::clone(&clients.consumer);
             let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
@@ -161,10 +159,13 @@ impl Worker {
             }
             (Some(_) | None, Some(_) | None) => None,
         };
-        if took_back {
+        let mut copy = self.ledger().await?.copy;
+        if let Some(ahead) = &copy
+            && self.was_taken_back(clients, ahead, progress.as_ref()).await?
+        {
             self.correct_copy(clients, progress.as_ref(), billing_topic.as_ref()).await?;
+            copy = self.ledger().await?.copy;
         }
-        let copy = self.ledger().await?.copy;
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
         let event_there = self.event_at(position).await?;
         // Read last: it only grows, and the event just read stands before it.

@@ -9,10 +9,21 @@ use std::sync::Arc;
 
 use super::establish::Clients;
 use super::ledger;
-use super::progress::Progress;
+use super::progress::{self, Progress};
+use super::settings::ExportSettings;
 use super::topics::Topic;
 use super::transaction::Transactions;
 use super::worker::{Trouble, Worker, blocking};
+
+impl Clients {
+    /// Whether the progress topic has a record of ours with this position; among all or those that are committed.
+    async fn holds(&self, settings: &Arc<ExportSettings>, position: u64, all: bool) -> Result<bool, Trouble> {
+        let consumer = Arc::clone(if all { &self.all } else { &self.consumer });
+        let settings = Arc::clone(settings);
+        let look = move || progress::holds(&consumer, &settings.progress_topic, &settings.transactional_id(), position);
+        blocking(look).await?.map_err(Trouble::retry)
+    }
+}
 
 impl Worker {
     /// Ends what hangs in both topics. Our own producer was initialized, so nothing of ours is still on its way; what another
@@ -42,8 +53,24 @@ impl Worker {
         }
     }
 
-    /// The database may remember what was taken back. From now on it remembers what readers of the billing topic have seen:
-    /// if that is more than the progress says, the end of the transaction was there for some of them, and the export stops.
+    /// Whether the database remembers progress that was acknowledged and is now, in Kafka, part of an aborted transaction: it was
+    /// taken back, on purpose or by the end of the next transaction. (Brokers that lost a record don't have it at all.)
+    pub(super) async fn was_taken_back(
+        &self,
+        clients: &Clients,
+        copy: &Progress,
+        progress: Option<&Progress>,
+    ) -> Result<bool, Trouble> {
+        let is_ours = copy.log_id == self.views.log().id() && copy.topic == self.settings.topic;
+        if !is_ours || progress.is_some_and(|progress| progress.position >= copy.position) {
+            return Ok(false);
+        }
+        Ok(clients.holds(&self.settings, copy.position, true).await?
+            && !clients.holds(&self.settings, copy.position, false).await?)
+    }
+
+    /// From now on the database remembers what readers of the billing topic have seen: if that is more than the progress says,
+    /// the end of the transaction was there for some of them, and the export stops.
     pub(super) async fn correct_copy(
         &self,
         clients: &Clients,

@@ -16,6 +16,8 @@ use super::written::Written;
 /// How far from the end the first look begins.
 const FIRST_WINDOW: i64 = 64;
 /// How long a look may take; transactions left open by a killed producer end before.
+/// As far back as one looks for a record that is not the last.
+const NEWEST: i64 = 1_024;
 const READ_WITHIN: Duration = Duration::from_secs(30);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
@@ -95,6 +97,19 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
     }
 }
 
+/// Whether there is a record with this key that says this position, among the newest. Blocks.
+pub(super) fn holds(consumer: &Consumer, topic: &str, key: &str, position: u64) -> Result<bool, ProgressError> {
+    let until = Instant::now() + READ_WITHIN;
+    let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWERS_WITHIN)?;
+    let mut is_there = false;
+    let looked = each_since(consumer, topic, key, high.saturating_sub(NEWEST).max(low), until, |_, payload| {
+        let progress = payload.and_then(|payload| serde_json::from_slice::<Progress>(payload).ok());
+        is_there |= progress.is_some_and(|progress| progress.position == position);
+    });
+    consumer.unassign()?;
+    looked.map(|()| is_there)
+}
+
 struct Last {
     offset: i64,
     payload: Option<Vec<u8>>,
@@ -107,18 +122,31 @@ fn last_since(
     from: i64,
     until: Instant,
 ) -> Result<Option<Last>, ProgressError> {
+    let mut last = None;
+    each_since(consumer, topic, key, from, until, |offset, payload| {
+        last = Some(Last { offset, payload: payload.map(<[u8]>::to_owned) });
+    })?;
+    Ok(last)
+}
+
+/// Hands over the offset and payload of every record with this key from an offset on.
+fn each_since(
+    consumer: &Consumer,
+    topic: &str,
+    key: &str,
+    from: i64,
+    until: Instant,
+    mut seen: impl FnMut(i64, Option<&[u8]>),
+) -> Result<(), ProgressError> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, 0, Offset::Offset(from))?;
     consumer.assign(&assignment)?;
-    let mut last = None;
     loop {
         match consumer.poll(POLL) {
-            Some(Ok(message)) if message.key() == Some(key.as_bytes()) => {
-                last = Some(Last { offset: message.offset(), payload: message.payload().map(<[u8]>::to_owned) });
-            }
+            Some(Ok(message)) if message.key() == Some(key.as_bytes()) => seen(message.offset(), message.payload()),
             // Another cell's.
             Some(Ok(_)) | None => {}
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(error)) => return Err(error.into()),
         }
         if Instant::now() > until {

@@ -125,7 +125,8 @@ impl Transactions {
     /// forgot: an end that a producer gives is that of everything its id has open there. The record that this takes is never
     /// committed either.
     pub fn take_back(&self, partitions: &[(String, i32)], wanted: impl Fn() -> bool) -> Result<(), Failure> {
-        let (key, payload) = (self.settings.transactional_id(), b"{}".to_vec());
+        // A key that no progress has.
+        let (key, payload) = (format!("{}/end", self.settings.transactional_id()), b"{}".to_vec());
         self.producer.begin_transaction().map_err(|error| failure(&error))?;
         let hand_over = |(topic, partition): &(String, i32)| {
             let record = BaseRecord::with_opaque_to(topic, 0).partition(*partition);
