@@ -134,7 +134,8 @@ impl Worker {
     async fn gather(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Result<Evidence, Trouble> {
         let settings = Arc::clone(&self.settings);
         let billing_topic = clients.describe(&settings.topic).await?;
-        let (progress, scribble) = if clients.describe(&settings.progress_topic).await?.is_some() {
+        let has_progress_topic = clients.describe(&settings.progress_topic).await?.is_some();
+        let (progress, scribble) = if has_progress_topic {
             if !clients.is_decided(&settings.progress_topic, 1, settings.decided_within(), self.wanted()).await? {
                 self.take_back(clients, transactions, billing_topic.as_ref()).await?;
             }
@@ -160,7 +161,8 @@ impl Worker {
             (Some(_) | None, Some(_) | None) => None,
         };
         let mut copy = self.ledger().await?.copy;
-        if let Some(ahead) = &copy
+        if has_progress_topic
+            && let Some(ahead) = &copy
             && self.was_taken_back(clients, ahead, progress.as_ref()).await?
         {
             self.correct_copy(clients, progress.as_ref(), billing_topic.as_ref()).await?;
