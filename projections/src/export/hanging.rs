@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::establish::Clients;
+use super::clients::Clients;
 use super::ledger;
 use super::progress::{self, Progress};
 use super::settings::ExportSettings;

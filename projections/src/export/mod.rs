@@ -12,6 +12,7 @@
 //! of their partitions, and these stand where they were put ([`written`]).
 
 mod check;
+mod clients;
 mod connection;
 mod decided;
 mod establish;

@@ -8,8 +8,8 @@ use tenure_event_log::Position;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
+use super::clients::Clients;
 use super::connection::Connection;
-use super::establish::Clients;
 use super::lease::{Lease, Term};
 use super::ledger;
 use super::pages::{self, Anchor, Found};
