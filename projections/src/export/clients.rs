@@ -68,13 +68,6 @@ impl Clients {
         Err(Trouble::retry(UndecidedError::Late { topic: topic.to_owned(), within }))
     }
 
-    /// The partitions of a topic that are not decided now.
-    pub async fn undecided(&self, topic: &str, partitions: i32) -> Result<Vec<i32>, Trouble> {
-        let (clients, topic) = (self.clone(), topic.to_owned());
-        let look = move || decided::undecided(&clients.consumer, &clients.all, &topic, partitions);
-        blocking(look).await?.map_err(Trouble::retry)
-    }
-
     /// The committed event with the highest position that this cell exported to the billing topic.
     pub async fn last_exported(
         &self,

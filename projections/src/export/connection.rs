@@ -20,11 +20,11 @@ pub(super) struct Connection {
     acknowledged: Arc<Mutex<Acknowledged>>,
 }
 
-/// Billing events' records that the brokers have, by partition.
-pub(super) type Acknowledged = BTreeMap<i32, Stretch>;
+/// Billing events' records that the brokers have, by partition; `None` where they did not say of each where it stands.
+pub(super) type Acknowledged = BTreeMap<i32, Option<Stretch>>;
 
 /// What a partition got.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     /// The first record's offset.
     pub first: i64,
@@ -60,7 +60,9 @@ impl Connection {
 
     fn note_acknowledged(&self, partition: i32, last: Written) {
         let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        acknowledged.entry(partition).or_insert(Stretch { first: last.offset, last }).last = last;
+        let stretch = acknowledged.entry(partition).or_insert(Some(Stretch { first: last.offset, last }));
+        // A record whose first acknowledgement was lost is acknowledged again without an offset.
+        *stretch = stretch.filter(|_| last.offset >= 0).map(|stretch| Stretch { last, ..stretch });
     }
 
     fn note(&self, trouble: String) {
@@ -87,8 +89,7 @@ impl ProducerContext for Connection {
 
     fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
         match result {
-            // The offset is unknown where the first acknowledgement of a record was lost.
-            Ok(message) if position > 0 && message.offset() >= 0 => {
+            Ok(message) if position > 0 => {
                 let position = u64::try_from(position).unwrap_or(u64::MAX);
                 self.note_acknowledged(message.partition(), Written { offset: message.offset(), position });
             }
@@ -98,5 +99,25 @@ impl ProducerContext for Connection {
                 self.note(error.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: i64) -> Written {
+        Written { offset, position: 100 + u64::try_from(offset).unwrap_or_default() }
+    }
+
+    #[test]
+    fn a_stretch_is_known_only_if_each_of_its_records_is() {
+        let connection = Connection::default();
+        for (partition, offset) in [(0, 4), (0, 5), (1, 7), (1, -1), (1, 9), (2, -1), (2, 3)] {
+            connection.note_acknowledged(partition, at(offset));
+        }
+        let known = Some(Stretch { first: 4, last: at(5) });
+        assert_eq!(connection.take_acknowledged(), BTreeMap::from([(0, known), (1, None), (2, None)]));
+        assert!(connection.take_acknowledged().is_empty());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tenure_event_log::Position;
 
 use super::clients::Clients;
+use super::connection::Consumer;
 use super::ledger::{self, Order};
 use super::pages::Anchor;
 use super::progress::{self, Progress, ProgressError};
@@ -21,6 +22,16 @@ use super::written::{self, Missing};
 /// How often a stopped export looks for orders.
 const ORDERS_EVERY: Duration = Duration::from_millis(500);
 
+/// What the progress topic says.
+#[derive(Default)]
+struct Told {
+    progress: Option<Progress>,
+    /// What it says behind that, in transactions that are not committed.
+    uncommitted: Vec<Progress>,
+    /// The offset of the last record, if nobody knows what that says.
+    scribble: Option<i64>,
+}
+
 impl Worker {
     /// Where to go on, with both topics as they should be.
     pub(super) async fn establish(
@@ -33,9 +44,10 @@ impl Worker {
             Ok(progress) => {
                 self.ignore_order().await?;
                 self.unless_stopped(self.prepare_topics(clients, &evidence)).await?;
-                match progress {
-                    Some(progress) => Ok(progress),
-                    None => self.begin(transactions).await,
+                match (progress, &evidence.torn) {
+                    (Some(progress), None) => Ok(progress),
+                    (Some(progress), Some(torn)) => self.mend(transactions, &progress, torn).await,
+                    (None, _) => self.begin(transactions).await,
                 }
             }
             Err(doubt) => self.wait_for_order(clients, transactions, &doubt).await,
@@ -43,53 +55,77 @@ impl Worker {
     }
 
     async fn gather(&self, clients: &Clients, transactions: &Arc<Transactions>) -> Result<Evidence, Trouble> {
-        let settings = Arc::clone(&self.settings);
-        let billing_topic = clients.describe(&settings.topic).await?;
-        let has_progress_topic = clients.describe(&settings.progress_topic).await?.is_some();
-        let (progress, scribble) = if has_progress_topic {
-            if !clients.is_decided(&settings.progress_topic, 1, settings.decided_within(), self.wanted()).await? {
-                self.take_back(clients, transactions, billing_topic.as_ref()).await?;
-            }
-            let consumer = Arc::clone(&clients.consumer);
-            let read = move || progress::read(&consumer, &settings.progress_topic, &settings.transactional_id());
-            match blocking(read).await? {
-                Ok(progress) => (progress, None),
-                Err(ProgressError::Malformed { offset, error }) => {
-                    tracing::warn!(offset, %error, "the last progress record can't be read");
-                    (None, Some(offset))
-                }
-                Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => {
-                    return Err(Trouble::retry(error));
-                }
-            }
-        } else {
-            (None, None)
-        };
-        let missing = match (&progress, &billing_topic) {
-            (Some(progress), Some(topic)) if progress.is_of(&self.settings.topic, topic.partitions) => {
-                self.missing(clients, progress, topic).await?
-            }
-            (Some(_) | None, Some(_) | None) => None,
-        };
-        let mut copy = self.ledger().await?.copy;
-        if has_progress_topic
-            && let Some(ahead) = &copy
-            && self.was_taken_back(clients, ahead, progress.as_ref()).await?
+        let billing_topic = clients.describe(&self.settings.topic).await?;
+        let Told { progress, uncommitted, scribble } =
+            self.told(clients, transactions, billing_topic.as_ref().map(|topic| topic.partitions)).await?;
+        let log_id = self.views.log().id();
+        let (mut missing, mut torn) = (None, None);
+        if let (Some(progress), Some(topic)) = (&progress, &billing_topic)
+            && progress.is_of(&self.settings.topic, topic.partitions)
         {
-            self.correct_copy(clients, progress.as_ref(), billing_topic.as_ref()).await?;
+            missing = self.missing(&clients.all, progress, topic).await?.first().copied();
+            if missing.is_none() && progress.log_id == log_id {
+                torn = self.torn(clients, transactions, progress, topic, &uncommitted).await?;
+            }
+        }
+        let mut copy = self.ledger().await?.copy;
+        if copy.as_ref().is_some_and(|copy| self.was_taken_back(copy, progress.as_ref(), &uncommitted)) {
+            self.correct_copy(progress.as_ref()).await?;
             copy = self.ledger().await?.copy;
         }
         let position = progress.as_ref().map(Progress::position).unwrap_or_default();
         let event_there = self.event_at(position).await?;
-        // Read last: it only grows, and the event just read stands before it.
+        let event_ahead = match torn.as_ref().and_then(|torn| torn.ahead) {
+            Some(ahead) => self.event_at(ahead.position).await?,
+            None => None,
+        };
+        // Read last: it only grows, and the events just read stand before it.
         let head = self.views.log().head().await.map_err(Trouble::retry)?;
-        let log_id = self.views.log().id();
-        Ok(Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic, missing })
+        Ok(Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic, missing, torn, event_ahead })
     }
 
-    /// A record that the progress knows and the billing topic does not have.
-    async fn missing(&self, clients: &Clients, progress: &Progress, topic: &Topic) -> Result<Option<Missing>, Trouble> {
-        let (consumer, settings, wanted) = (Arc::clone(&clients.all), Arc::clone(&self.settings), self.wanted());
+    /// Reads the progress topic, if there is one.
+    async fn told(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+        billing: Option<i32>,
+    ) -> Result<Told, Trouble> {
+        let settings = Arc::clone(&self.settings);
+        let (topic, within) = (&settings.progress_topic, settings.decided_within());
+        if clients.describe(topic).await?.is_none() {
+            return Ok(Told::default());
+        }
+        if !clients.is_decided(topic, 1, within, self.wanted()).await? {
+            self.take_back(clients, transactions, billing).await?;
+            clients.decided(topic, 1, within, self.wanted()).await?;
+        }
+        let (consumer, all, settings) =
+            (Arc::clone(&clients.consumer), Arc::clone(&clients.all), Arc::clone(&self.settings));
+        let read = move || {
+            let (topic, key) = (&settings.progress_topic, settings.transactional_id());
+            let last = progress::read(&consumer, topic, &key)?;
+            let uncommitted = progress::uncommitted(&all, topic, &key, last.as_ref().map(|last| last.offset))?;
+            Ok(Told { progress: last.map(|last| last.progress), uncommitted, scribble: None })
+        };
+        match blocking(read).await? {
+            Ok(told) => Ok(told),
+            Err(ProgressError::Malformed { offset, error }) => {
+                tracing::warn!(offset, %error, "the last progress record can't be read");
+                Ok(Told { scribble: Some(offset), ..Told::default() })
+            }
+            Err(error @ (ProgressError::Unavailable(_) | ProgressError::Late)) => Err(Trouble::retry(error)),
+        }
+    }
+
+    /// Records that the progress knows and this consumer does not find in the billing topic.
+    pub(super) async fn missing(
+        &self,
+        consumer: &Arc<Consumer>,
+        progress: &Progress,
+        topic: &Topic,
+    ) -> Result<Vec<Missing>, Trouble> {
+        let (consumer, settings, wanted) = (Arc::clone(consumer), Arc::clone(&self.settings), self.wanted());
         let (records, expires) = (progress.written.clone(), topic.retention_ms >= 0);
         let look = move || {
             let place = written::Place { topic: &settings.topic, source: &settings.source(), expires };
@@ -189,6 +225,10 @@ impl Worker {
                 "the event of position {} is not in the topic; --from says what counts",
                 record.position
             )));
+        }
+        if evidence.torn.is_some() {
+            // There is a last event, and some partitions lack others before it.
+            return Ok(Err("some partitions of the topic lack events; --from says what counts".to_owned()));
         }
         let (settings, partitions) = (&self.settings, topic.partitions);
         clients.decided(&settings.topic, partitions, settings.decided_within(), self.wanted()).await?;

@@ -29,6 +29,7 @@ mod session;
 mod settings;
 mod status;
 mod topics;
+mod torn;
 mod transaction;
 mod verdict;
 mod worker;

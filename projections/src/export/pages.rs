@@ -52,6 +52,15 @@ pub(super) async fn after(
     Ok(Found::Events { events, passed })
 }
 
+/// The billing events behind one position, up to and with another.
+pub(super) async fn between(views: &Views, from: Position, to: Position) -> Result<Vec<BillingEvent>, QueryError> {
+    let columns = billing::EVENTS.column_list();
+    let sql =
+        format!("select {columns} from {{billing_events}} where position > $1 and position <= $2 order by position");
+    let rows = views.query(View::Billing, &sql, vec![cell(from), cell(to)]).await?;
+    rows.into_iter().map(BillingEvent::from_cells).collect::<Option<_>>().ok_or(QueryError::Malformed)
+}
+
 /// The billing events at these positions, in any order.
 pub(super) async fn at(views: &Views, positions: &[u64]) -> Result<Vec<BillingEvent>, QueryError> {
     if positions.is_empty() {

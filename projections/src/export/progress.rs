@@ -15,9 +15,9 @@ use super::written::Written;
 
 /// How far from the end the first look begins.
 const FIRST_WINDOW: i64 = 64;
-/// How long a look may take; transactions left open by a killed producer end before.
-/// As far back as one looks for a record that is not the last.
+/// As far back as one looks for records that are not committed.
 const NEWEST: i64 = 1_024;
+/// How long a look may take; transactions left open by a killed producer end before.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
@@ -50,6 +50,11 @@ impl Progress {
         Position::new(self.position)
     }
 
+    /// Whether both are of one export of one log to one topic, since the same start.
+    pub(super) fn is_akin(&self, other: &Self) -> bool {
+        self.log_id == other.log_id && self.since == other.since && other.is_of(&self.topic, self.partitions)
+    }
+
     /// Whether it is that of a topic with this name and so many partitions.
     pub(super) fn is_of(&self, topic: &str, partitions: i32) -> bool {
         self.topic == topic && self.partitions == partitions
@@ -71,11 +76,18 @@ pub(super) enum ProgressError {
     },
 }
 
-/// What the last committed record with this key says; nothing if there is none, or somebody deleted it. Blocks.
+/// Progress as it stands in its topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    pub offset: i64,
+    pub progress: Progress,
+}
+
+/// The last committed record with this key; nothing if there is none, or somebody deleted it. Blocks.
 ///
 /// Markers of transactions take offsets too and are never handed over, so the end is where the consumer says that it is:
 /// who counts up to the high watermark waits for ever.
-pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option<Progress>, ProgressError> {
+pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option<Recorded>, ProgressError> {
     let until = Instant::now() + READ_WITHIN;
     let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWERS_WITHIN)?;
     let mut window = FIRST_WINDOW;
@@ -87,8 +99,10 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
         match found? {
             Some(Last { payload: None, .. }) => return Ok(None),
             Some(Last { offset, payload: Some(payload) }) => {
-                let progress = serde_json::from_slice(&payload);
-                return progress.map(Some).map_err(|error| ProgressError::Malformed { offset, error });
+                return match serde_json::from_slice(&payload) {
+                    Ok(progress) => Ok(Some(Recorded { offset, progress })),
+                    Err(error) => Err(ProgressError::Malformed { offset, error }),
+                };
             }
             None if from <= low => return Ok(None),
             None => {}
@@ -97,17 +111,23 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
     }
 }
 
-/// Whether there is a record with this key that says this position, among the newest. Blocks.
-pub(super) fn holds(consumer: &Consumer, topic: &str, key: &str, position: u64) -> Result<bool, ProgressError> {
+/// What the records with this key say that came after the last committed one and so are not committed, of the newest. The
+/// consumer sees everything. Blocks.
+pub(super) fn uncommitted(
+    consumer: &Consumer,
+    topic: &str,
+    key: &str,
+    last: Option<i64>,
+) -> Result<Vec<Progress>, ProgressError> {
     let until = Instant::now() + READ_WITHIN;
     let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWERS_WITHIN)?;
-    let mut is_there = false;
-    let looked = each_since(consumer, topic, key, high.saturating_sub(NEWEST).max(low), until, |_, payload| {
-        let progress = payload.and_then(|payload| serde_json::from_slice::<Progress>(payload).ok());
-        is_there |= progress.is_some_and(|progress| progress.position == position);
+    let from = last.map_or(low, |last| last + 1).max(high.saturating_sub(NEWEST));
+    let mut found = Vec::new();
+    let looked = each_since(consumer, topic, key, from, until, |_, payload| {
+        found.extend(payload.and_then(|payload| serde_json::from_slice(payload).ok()));
     });
     consumer.unassign()?;
-    looked.map(|()| is_there)
+    looked.map(|()| found)
 }
 
 struct Last {

@@ -125,8 +125,7 @@ impl Transactions {
     /// forgot: an end that a producer gives is that of everything its id has open there. The record that this takes is never
     /// committed either.
     pub fn take_back(&self, partitions: &[(String, i32)], wanted: impl Fn() -> bool) -> Result<(), Failure> {
-        // A key that no progress has.
-        let (key, payload) = (format!("{}/end", self.settings.transactional_id()), b"{}".to_vec());
+        let (key, payload) = (self.settings.end_key(), b"{}".to_vec());
         self.producer.begin_transaction().map_err(|error| failure(&error))?;
         let hand_over = |(topic, partition): &(String, i32)| {
             let record = BaseRecord::with_opaque_to(topic, 0).partition(*partition);
@@ -158,7 +157,13 @@ impl Transactions {
     /// The last record of each partition now; fails where one did not go on behind the last before. The look at the topic
     /// that follows a failure finds that one missing.
     fn written(&self, mut written: BTreeMap<i32, Written>) -> Result<BTreeMap<i32, Written>, Failure> {
-        for (partition, Stretch { first, last }) in self.connection.take_acknowledged() {
+        for (partition, stretch) in self.connection.take_acknowledged() {
+            let Some(Stretch { first, last }) = stretch else {
+                // What can't be found again can't be told from what is lost.
+                return Err(Failure::Aborted(format!(
+                    "the brokers did not say where they put records in partition {partition} of the billing topic"
+                )));
+            };
             if let Some(Written { offset, .. }) = written.get(&partition)
                 && first <= *offset
             {

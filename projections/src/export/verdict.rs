@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::progress::Progress;
 use super::topics::Topic;
+use super::torn::Torn;
 use super::written::{Missing, Written};
 
 /// What is known before the first event is sent.
@@ -27,6 +28,10 @@ pub(super) struct Evidence {
     pub billing_topic: Option<Topic>,
     /// A record that was written to the billing topic and is not where it was.
     pub missing: Option<Missing>,
+    /// How far readers have come where they have seen a part of a transaction.
+    pub torn: Option<Torn>,
+    /// The event that the log has at the position up to which they have.
+    pub event_ahead: Option<Uuid>,
 }
 
 /// Why nobody but the operator can say where to go on.
@@ -140,7 +145,8 @@ impl fmt::Display for Doubt {
 /// # Errors
 /// [`Doubt`], when no answer is safe.
 pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>, Doubt> {
-    let Evidence { log_id, head, event_there, progress, scribble, copy, billing_topic, missing } = evidence;
+    let Evidence { log_id, head, event_there, event_ahead, progress, scribble, copy, billing_topic, missing, torn } =
+        evidence;
     if let Some(offset) = *scribble {
         return Err(Doubt::ProgressUnreadable { offset });
     }
@@ -180,6 +186,14 @@ pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>
     }
     if let Some(Missing { partition, record: Written { offset, position } }) = *missing {
         return Err(Doubt::RecordMissing { partition, offset, position });
+    }
+    if let Some(ahead) = torn.as_ref().and_then(|torn| torn.ahead) {
+        if ahead.position > *head {
+            return Err(Doubt::PastTheHead { progress: ahead.position.get(), head: head.get() });
+        }
+        if *event_ahead != Some(ahead.event_id) {
+            return Err(Doubt::OtherEvent { position: ahead.position.get() });
+        }
     }
     Ok(Some(progress.clone()))
 }

@@ -37,6 +37,8 @@ fn agreed() -> Evidence {
         copy: Some(progress(10)),
         billing_topic: Some(filled()),
         missing: None,
+        torn: None,
+        event_ahead: None,
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::clients::Clients;
 use super::connection::Connection;
+use super::hanging::Watch;
 use super::lease::{Lease, Term};
 use super::ledger;
 use super::pages::{self, Anchor, Found};
@@ -20,6 +21,7 @@ use super::settings::{ExportSettings, Step};
 use super::status::{Board, ExportState};
 use super::transaction::{Failure, Transactions};
 use crate::Views;
+use crate::billing::BillingEvent;
 
 /// How often a waiting instance tries to get the lease, and a waiting worker looks whether it still has it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -180,7 +182,7 @@ impl Worker {
             let committed = self.board.read().transactions;
             // Boxed, because it is large and over soon.
             let followed = match Box::pin(self.establish(clients, transactions)).await {
-                Ok(place) => self.follow(transactions, place).await,
+                Ok(place) => self.follow(clients, transactions, place).await,
                 Err(trouble) => Err(trouble),
             };
             match followed {
@@ -213,13 +215,19 @@ impl Worker {
     }
 
     /// Sends what follows, for ever.
-    async fn follow(&self, transactions: &Arc<Transactions>, mut place: Progress) -> Result<Infallible, Trouble> {
+    async fn follow(
+        &self,
+        clients: &Clients,
+        transactions: &Arc<Transactions>,
+        mut place: Progress,
+    ) -> Result<Infallible, Trouble> {
         self.board.stands_at(place.position());
         self.board.state(ExportState::Exporting, None);
         let mut limit = AT_FIRST;
         let mut ahead: Option<Ready> = None;
-        let mut looked = Instant::now();
+        let (mut looked, mut watch) = (Instant::now(), Watch::new());
         loop {
+            watch.look(self, clients, &place).await?;
             if looked.elapsed() > LOOK {
                 self.ignore_order().await?;
                 looked = Instant::now();
@@ -276,10 +284,15 @@ impl Worker {
         };
         let Some(last) = events.last() else { return Ok(Ready::Nothing { passed }) };
         let last = Anchor { position: last.position, event_id: last.event_id };
-        let (envelope, is_full) = (self.envelope.clone(), events.len() >= limit);
+        let is_full = events.len() >= limit;
+        Ok(Ready::Records { records: self.records(events).await?, last, is_full })
+    }
+
+    pub(super) async fn records(&self, events: Vec<BillingEvent>) -> Result<Vec<Record>, Trouble> {
+        let envelope = self.envelope.clone();
         let records =
             blocking(move || events.iter().map(|event| envelope.record(event)).collect::<Result<Vec<_>, _>>());
-        Ok(Ready::Records { records: records.await?.map_err(Trouble::retry)?, last, is_full })
+        records.await?.map_err(Trouble::retry)
     }
 
     async fn page(&self, place: &Progress, limit: usize) -> Result<Found, Trouble> {

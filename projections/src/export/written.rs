@@ -56,16 +56,17 @@ pub(super) struct Place<'a> {
     pub expires: bool,
 }
 
-/// The first of the records that is not there, looked for with a consumer that sees everything: nothing else has both the
-/// offset and the position, not even an aborted record, since those that come later have higher positions. Blocks.
+/// Those of the records that the consumer does not find: with one that sees everything, records that are gone; with one that
+/// sees what is committed, aborted ones, too. Nothing else has both the offset and the position, not even an aborted record,
+/// since those that come later have higher positions. Blocks.
 pub(super) fn missing(
     consumer: &Consumer,
     place: &Place<'_>,
     written: &BTreeMap<i32, Written>,
     wanted: impl Fn() -> bool,
-) -> Result<Option<Missing>, WrittenError> {
+) -> Result<Vec<Missing>, WrittenError> {
     if written.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let found = look(consumer, place, written, wanted);
     // Nothing is fetched any more that nobody will look at.
@@ -78,13 +79,13 @@ fn look(
     place: &Place<'_>,
     written: &BTreeMap<i32, Written>,
     wanted: impl Fn() -> bool,
-) -> Result<Option<Missing>, WrittenError> {
+) -> Result<Vec<Missing>, WrittenError> {
     let mut assignment = TopicPartitionList::new();
     for (partition, record) in written {
         assignment.add_partition_offset(place.topic, *partition, Offset::Offset(record.offset))?;
     }
     consumer.assign(&assignment)?;
-    let (mut open, until) = (written.clone(), Instant::now() + WITHIN);
+    let (mut open, mut missing, until) = (written.clone(), Vec::new(), Instant::now() + WITHIN);
     while !open.is_empty() {
         if !wanted() {
             return Err(WrittenError::GivenUp);
@@ -98,31 +99,28 @@ fn look(
             Some(Ok(message)) => {
                 let partition = message.partition();
                 let Some(record) = open.get(&partition) else { continue };
-                (partition, is_there(&message, place, *record))
+                (partition, is_it(&message, place, *record))
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                let Some(record) = open.get(&partition) else { continue };
-                let (_, end) = consumer.fetch_watermarks(place.topic, partition, ANSWERS_WITHIN)?;
-                (partition, place.expires && end > record.offset)
-            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => (partition, false),
             Some(Err(error)) => return Err(error.into()),
         };
-        if let Some(record) = open.remove(&partition)
-            && !there
-        {
-            return Ok(Some(Missing { partition, record }));
+        let Some(record) = open.remove(&partition) else { continue };
+        if !there && !is_expired(consumer, place, partition, record)? {
+            missing.push(Missing { partition, record });
         }
     }
-    Ok(None)
+    Ok(missing)
 }
 
-/// Whether the first record that a partition has at or behind the offset is the one, or the one is gone for its age. (One
-/// before it is what a consumer gets that asks for an offset past the end.)
-fn is_there(message: &BorrowedMessage<'_>, place: &Place<'_>, record: Written) -> bool {
-    if message.offset() > record.offset {
-        return place.expires;
-    }
+/// Whether a record is the one. (One before it is what a consumer gets that asks for an offset past the end.)
+fn is_it(message: &BorrowedMessage<'_>, place: &Place<'_>, record: Written) -> bool {
     message.offset() == record.offset
         && record::header(message, "ce_source") == Some(place.source)
         && record::header(message, "ce_sequence").and_then(|position| position.parse().ok()) == Some(record.position)
+}
+
+/// Whether a record is gone for its age.
+fn is_expired(consumer: &Consumer, place: &Place<'_>, partition: i32, record: Written) -> Result<bool, WrittenError> {
+    let (first, _) = consumer.fetch_watermarks(place.topic, partition, ANSWERS_WITHIN)?;
+    Ok(place.expires && first > record.offset)
 }

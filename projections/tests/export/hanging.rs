@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use tenure_projections::export::{Export, ExportSettings, ExportState, ExportStatus, Step};
+use tenure_projections::export::{Export, ExportSettings, Step};
 use tenure_test_engines::{KafkaBroker, shared_kafka};
 
 use super::comparison::assert_exported;
-use super::{caught_up, customers, settings, unless_half_forgotten};
+use super::{caught_up, customers, settings};
 use crate::deployment::{Deployment, passed};
 use crate::world::World;
 
@@ -55,11 +55,7 @@ async fn a_broker_that_dies_right_after_a_commit_hides_no_event() {
         broker.kill().await;
         release.send(()).unwrap();
         broker.restart().await;
-        let head = world.head;
-        let is_caught_up = |status: &ExportStatus| status.state == ExportState::Exporting && status.passed >= head;
-        if !unless_half_forgotten(&export, is_caught_up).await {
-            return export.shutdown().await;
-        }
+        caught_up(&export, &world).await;
     }
     passed(&views, world.head).await;
     assert_exported(&views, &settings, &broker.bootstrap()).await;

@@ -24,6 +24,7 @@ mod secured;
 mod silence;
 mod standby;
 mod topics;
+mod torn;
 
 use std::time::{Duration, Instant};
 
@@ -68,21 +69,6 @@ async fn until(export: &Export, what: &str, is_it: impl Fn(&ExportStatus) -> boo
         assert!(began.elapsed() < PATIENCE, "the export is not {what}: {status:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// After a lone broker was killed: true when `is_it`; false where some readers had seen a commit whose end it forgot for others
-/// (see `hanging.rs`), so that the export rightly waits for an operator.
-pub async fn unless_half_forgotten(export: &Export, is_it: impl Fn(&ExportStatus) -> bool) -> bool {
-    let is_half_forgotten = |status: &ExportStatus| {
-        let says = |reason: &String| reason.contains("was exported already: it lost records");
-        status.state == ExportState::Stopped && status.reason.as_ref().is_some_and(says)
-    };
-    let status = until(export, "further", |status| is_it(status) || is_half_forgotten(status)).await;
-    if is_half_forgotten(&status) {
-        println!("the broker forgot a part of a commit: {status:?}");
-        return false;
-    }
-    true
 }
 
 /// Waits until the export stands still and says this; answers everything that it says.

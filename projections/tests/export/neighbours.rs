@@ -1,6 +1,7 @@
 //! Other cells on the same topics.
 
 use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tenure_projections::export::{Export, ExportState, Order, Part, check};
 
@@ -11,14 +12,21 @@ use crate::deployment::{Deployment, PATIENCE, eventually};
 
 /// A transaction of somebody else's, with a record in a topic.
 fn open_transaction(brokers: &str, topic: &str) -> BaseProducer {
+    open_transaction_with(brokers, topic, &[])
+}
+
+pub fn open_transaction_with(brokers: &str, topic: &str, headers: &[(&str, &str)]) -> BaseProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("transactional.id", format!("neighbour-of-{topic}"));
     let producer: BaseProducer = config.create().unwrap();
     producer.init_transactions(PATIENCE).unwrap();
     producer.begin_transaction().unwrap();
+    let headers = headers
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }));
     for partition in 0..super::meddling::partitions(brokers, topic) {
         let record = BaseRecord::to(topic).partition(i32::try_from(partition).unwrap()).key("neighbour").payload("{}");
-        producer.send(record).unwrap();
+        producer.send(record.headers(headers.clone())).unwrap();
     }
     producer.flush(PATIENCE).unwrap();
     producer
@@ -79,6 +87,33 @@ async fn an_open_transaction_of_another_cell_hides_no_event_from_a_rescan() {
     neighbour.abort_transaction(PATIENCE).unwrap();
     caught_up(&export, &done.world).await;
     done.assert_exported().await;
+    export.shutdown().await;
+}
+
+/// Whether they are there or were taken back nobody knows before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_transaction_of_another_cell_that_hides_events_is_waited_for() {
+    let deployment = Deployment::sqlite().await;
+    let Some(mut done) = Done::on(&deployment).await else { return };
+    let export = Export::start(done.settings.clone(), &done.views);
+    caught_up(&export, &done.world).await;
+    let neighbour = open_transaction(&done.brokers, &done.settings.topic);
+    customers(&mut done.world, 6).await;
+    // It runs on.
+    caught_up(&export, &done.world).await;
+    export.shutdown().await;
+    let export = Export::start(done.settings.clone(), &done.views);
+    let began = std::time::Instant::now();
+    while began.elapsed().as_secs() < 2 {
+        let status = export.status();
+        assert_eq!(status.state, ExportState::Connecting, "{status:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    neighbour.commit_transaction(PATIENCE).unwrap();
+    customers(&mut done.world, 1).await;
+    caught_up(&export, &done.world).await;
+    let ours = done.records().await - super::meddling::partitions(&done.brokers, &done.settings.topic);
+    assert_eq!(ours, 13);
     export.shutdown().await;
 }
 
