@@ -58,9 +58,10 @@ pub(super) fn wait(
 }
 
 /// Waits until readers of what is committed see past these offsets, each in its partition; the partitions where they still
-/// don't after as long as no transaction should last. Blocks.
+/// don't after as long as no transaction should last. An offset that a partition has not reached is not hidden. Blocks.
 pub(super) fn hidden(
     committed: &Consumer,
+    all: &Consumer,
     topic: &str,
     offsets: &BTreeMap<i32, i64>,
     within: Duration,
@@ -70,7 +71,8 @@ pub(super) fn hidden(
     loop {
         let mut hidden = Vec::new();
         for (partition, offset) in offsets {
-            if end(committed, topic, *partition)? <= *offset {
+            let stable = end(committed, topic, *partition)?;
+            if stable <= *offset && stable < end(all, topic, *partition)? {
                 hidden.push(*partition);
             }
         }

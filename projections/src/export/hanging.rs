@@ -13,7 +13,7 @@ use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
 use super::clients::Clients;
-use super::decided::UndecidedError;
+use super::decided::{self, UndecidedError};
 use super::ledger;
 use super::progress::Progress;
 use super::record;
@@ -153,7 +153,7 @@ impl Clients {
     async fn open_of(&self, settings: &Arc<ExportSettings>, topic: &str, partitions: i32) -> Result<Vec<i32>, Trouble> {
         let (clients, settings, topic) = (self.clone(), Arc::clone(settings), topic.to_owned());
         let is_ours = move |message: &BorrowedMessage<'_>| settings.wrote(message);
-        let look = move || super::decided::open_of(&clients.consumer, &clients.all, &topic, partitions, is_ours);
+        let look = move || decided::open_of(&clients.consumer, &clients.all, &topic, partitions, is_ours);
         blocking(look).await?.map_err(Trouble::retry)
     }
 
@@ -165,8 +165,8 @@ impl Clients {
         within: Duration,
         wanted: impl Fn() -> bool + Send + 'static,
     ) -> Result<Vec<i32>, Trouble> {
-        let (consumer, topic, offsets) = (Arc::clone(&self.consumer), topic.to_owned(), offsets.clone());
-        let look = move || super::decided::hidden(&consumer, &topic, &offsets, within, wanted);
+        let (clients, topic, offsets) = (self.clone(), topic.to_owned(), offsets.clone());
+        let look = move || decided::hidden(&clients.consumer, &clients.all, &topic, &offsets, within, wanted);
         blocking(look).await?.map_err(Trouble::retry)
     }
 }

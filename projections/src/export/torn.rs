@@ -196,3 +196,75 @@ impl Clients {
 fn offsets(progress: &Progress) -> impl Iterator<Item = (i32, i64)> {
     progress.written.iter().map(|(partition, written)| (*partition, written.offset))
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Up to position 10; partition 0 has it last, at offset 4, and partition 1 the one before.
+    fn progress() -> Progress {
+        Progress {
+            log_id: Uuid::from_u128(1),
+            position: 10,
+            event_id: Some(Uuid::from_u128(10)),
+            since: 2,
+            topic: "tenure.billing.v1".to_owned(),
+            partitions: 3,
+            written: BTreeMap::from([
+                (0, Written { offset: 4, position: 10 }),
+                (1, Written { offset: 7, position: 9 }),
+            ]),
+        }
+    }
+
+    fn at(offset: i64, position: u64) -> Placed {
+        let event_id = Uuid::from_u128(position.into());
+        Placed { offset, event: Anchor { position: Position::new(position), event_id } }
+    }
+
+    fn torn(shown: &[(i32, Shown)]) -> Option<Torn> {
+        Torn::of(&progress(), &shown.iter().copied().collect())
+    }
+
+    #[test]
+    fn what_was_aborted_everywhere_is_not_torn() {
+        assert_eq!(torn(&[]), None);
+        assert_eq!(
+            torn(&[(0, Shown { last: Some(at(4, 10)), lacks: None }), (2, Shown { last: None, lacks: None })]),
+            None
+        );
+    }
+
+    #[test]
+    fn partitions_that_lack_something_get_it_and_no_others() {
+        let shown = Shown { last: Some(at(5, 4)), lacks: Some(Position::new(6)) };
+        let (torn, progress) = (torn(&[(1, shown)]).unwrap(), progress());
+        assert_eq!((torn.from(&progress).get(), torn.to(&progress).get()), (5, 10));
+        assert!(torn.is_seen(&progress, 0, 6) && !torn.is_seen(&progress, 1, 6) && torn.is_seen(&progress, 1, 5));
+        let mended = torn.mended(&progress);
+        assert_eq!((mended.position, mended.written[&1]), (10, Written { offset: 5, position: 4 }));
+        assert_eq!(mended.written[&0], progress.written[&0]);
+    }
+
+    #[test]
+    fn a_partition_that_shows_nothing_lacks_what_came_since_the_beginning() {
+        let (torn, progress) = (torn(&[(1, Shown { last: None, lacks: Some(Position::new(1)) })]).unwrap(), progress());
+        assert_eq!(torn.from(&progress).get(), progress.since);
+        assert!(!torn.mended(&progress).written.contains_key(&1));
+    }
+
+    #[test]
+    fn where_some_are_ahead_the_others_catch_up_with_the_farthest() {
+        let shown =
+            [(0, Shown { last: Some(at(9, 15)), lacks: None }), (2, Shown { last: Some(at(3, 13)), lacks: None })];
+        let (torn, progress) = (torn(&shown).unwrap(), progress());
+        assert_eq!((torn.from(&progress).get(), torn.to(&progress).get()), (10, 15));
+        assert!(torn.is_seen(&progress, 0, 15) && torn.is_seen(&progress, 2, 13));
+        assert!(!torn.is_seen(&progress, 2, 14) && !torn.is_seen(&progress, 1, 11));
+        let mended = torn.mended(&progress);
+        assert_eq!((mended.position, mended.event_id), (15, Some(Uuid::from_u128(15))));
+        assert_eq!(mended.written[&2], Written { offset: 3, position: 13 });
+    }
+}

@@ -237,6 +237,18 @@ async fn a_stop_while_it_mends_changes_nothing() {
     }
 }
 
+/// The topic was made anew, for example, since somebody tried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_aborted_transaction_of_which_nothing_is_there_is_not_waited_for() {
+    let deployment = Deployment::sqlite().await;
+    let Some(mut torn) = Torn::on(&deployment).await else { return };
+    let beyond = |partition| (partition, Written { offset: 10_000, position: torn.second.position });
+    torn.second.written = (0..torn.done.settings.partitions).map(beyond).collect();
+    let second = torn.second.clone();
+    torn.abort(&[], Some(&second));
+    torn.assert_mended().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_the_log_does_not_have_are_not_taken_for_a_part_of_it() {
     let deployment = Deployment::sqlite().await;
