@@ -11,7 +11,7 @@ use super::pages::Anchor;
 use super::rescan;
 use super::settings::ExportSettings;
 use super::topics::{self, Topic, Wanted};
-use super::worker::{Trouble, blocking};
+use super::trouble::{Trouble, blocking};
 
 /// What asks the brokers. Clones share it.
 #[derive(Clone)]

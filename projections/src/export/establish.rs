@@ -15,8 +15,9 @@ use super::settings::ExportSettings;
 use super::status::ExportState;
 use super::topics::Topic;
 use super::transaction::Transactions;
+use super::trouble::{Trouble, blocking};
 use super::verdict::{Doubt, Evidence, weigh};
-use super::worker::{Trouble, Worker, blocking};
+use super::worker::Worker;
 use super::written::{self, Missing};
 
 /// How often a stopped export looks for orders.

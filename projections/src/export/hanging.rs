@@ -19,7 +19,8 @@ use super::progress::Progress;
 use super::record;
 use super::settings::ExportSettings;
 use super::transaction::Transactions;
-use super::worker::{Trouble, Worker, blocking};
+use super::trouble::{Trouble, blocking};
+use super::worker::Worker;
 
 /// How often a running export looks whether readers see what it committed.
 const LOOK: Duration = Duration::from_secs(5);

@@ -31,6 +31,7 @@ mod status;
 mod topics;
 mod torn;
 mod transaction;
+mod trouble;
 mod verdict;
 mod worker;
 mod written;

@@ -20,7 +20,8 @@ use super::settings::ExportSettings;
 use super::status::ExportState;
 use super::topics::Topic;
 use super::transaction::Transactions;
-use super::worker::{Trouble, Worker, blocking};
+use super::trouble::{Trouble, blocking};
+use super::worker::Worker;
 use super::written::{Missing, Written};
 
 /// How often it is looked whether a view has come far enough.

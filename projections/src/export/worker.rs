@@ -19,7 +19,8 @@ use super::record::{Envelope, Record};
 use super::session::KeptSession;
 use super::settings::{ExportSettings, Step};
 use super::status::{Board, ExportState};
-use super::transaction::{Failure, Transactions};
+use super::transaction::Transactions;
+use super::trouble::{Trouble, blocking, chain};
 use crate::Views;
 use crate::billing::BillingEvent;
 
@@ -38,54 +39,6 @@ const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 /// Waits after failures.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Why the worker begins again.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The service stops.
-    Stopping,
-    /// Another instance may export by now.
-    LeaseLost,
-    /// The position in memory is void, the producer is not.
-    Void(String),
-    /// Something has to be made anew, or waited for.
-    Retry(String),
-    /// The topics contradict the settings.
-    Refused(String),
-}
-
-impl Trouble {
-    pub fn retry(error: impl std::error::Error) -> Self {
-        Self::Retry(chain(&error))
-    }
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Aborted(_) => Self::Void(failure.to_string()),
-            Failure::Fatal(_) | Failure::Fenced => Self::Retry(failure.to_string()),
-            // Whoever wanted it to end knows why.
-            Failure::GivenUp => Self::LeaseLost,
-        }
-    }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// Runs what blocks where it may.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-    tokio::task::spawn_blocking(work).await.map_err(Trouble::retry)
-}
 
 /// What comes next, ready to be sent.
 enum Ready {

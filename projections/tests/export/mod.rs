@@ -84,6 +84,16 @@ pub async fn says(export: &Export, state: ExportState, reason: &str) -> String {
     until(export, &format!("{} with {reason:?}", state.as_str()), is_it).await.reason.unwrap()
 }
 
+/// Fails unless the export stays in this state for two seconds.
+pub async fn stays(export: &Export, state: ExportState) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(2) {
+        let status = export.status();
+        assert_eq!(status.state, state, "{status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// So many customers of the world's MSP.
 pub async fn customers(world: &mut World, count: usize) -> Vec<tenure_aggregates::TenantId> {
     let mut customers = Vec::new();

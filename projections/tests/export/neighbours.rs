@@ -7,7 +7,7 @@ use tenure_projections::export::{Export, ExportState, Order, Part, check};
 
 use super::doubts::Done;
 use super::meddling::delete;
-use super::{caught_up, customers, stopped};
+use super::{caught_up, customers, stays, stopped};
 use crate::deployment::{Deployment, PATIENCE, eventually};
 
 /// A transaction of somebody else's, with a record in a topic.
@@ -55,12 +55,7 @@ async fn an_open_transaction_of_another_cell_hides_no_progress() {
     export.shutdown().await;
     let export = Export::start(done.settings.clone(), &done.views);
     customers(&mut done.world, 3).await;
-    let began = std::time::Instant::now();
-    while began.elapsed().as_secs() < 2 {
-        let status = export.status();
-        assert_eq!(status.state, ExportState::Connecting, "{status:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    stays(&export, ExportState::Connecting).await;
     neighbour.commit_transaction(PATIENCE).unwrap();
     caught_up(&export, &done.world).await;
     done.assert_exported().await;
@@ -103,12 +98,7 @@ async fn an_open_transaction_of_another_cell_that_hides_events_is_waited_for() {
     caught_up(&export, &done.world).await;
     export.shutdown().await;
     let export = Export::start(done.settings.clone(), &done.views);
-    let began = std::time::Instant::now();
-    while began.elapsed().as_secs() < 2 {
-        let status = export.status();
-        assert_eq!(status.state, ExportState::Connecting, "{status:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    stays(&export, ExportState::Connecting).await;
     neighbour.commit_transaction(PATIENCE).unwrap();
     customers(&mut done.world, 1).await;
     caught_up(&export, &done.world).await;
