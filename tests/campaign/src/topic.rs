@@ -42,21 +42,22 @@ impl Record {
 /// # Errors
 /// There is no such topic, the brokers don't answer, or a record is no text.
 pub fn read(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "nobody")
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
-        .create()?;
+    let [consumer, all] = [consumer(brokers, "read_committed")?, consumer(brokers, "read_uncommitted")?];
     let Some(partitions) = partitions_of(&consumer, topic)? else { bail!("there is no topic {topic}") };
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
+    let until = Instant::now() + READ_WITHIN;
+    // A commit is acknowledged before its end stands in every partition, and brokers that die then take their time.
+    while !is_decided(&consumer, &all, topic, partitions)? {
+        if Instant::now() > until {
+            bail!("a transaction in {topic} does not end");
+        }
+        std::thread::sleep(POLL);
+    }
     consumer.assign(&assignment)?;
-    let (mut records, mut open, until) = (Vec::new(), partitions, Instant::now() + READ_WITHIN);
+    let (mut records, mut open) = (Vec::new(), partitions);
     while open > 0 {
         if Instant::now() > until {
             bail!("the end of {topic} is not reached");
@@ -70,6 +71,24 @@ pub fn read(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     }
     records.sort_by_key(|record: &Record| (record.partition, record.offset));
     Ok(records)
+}
+
+fn consumer(brokers: &str, isolation: &str) -> anyhow::Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "nobody").set("isolation.level", isolation);
+    config.set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+    Ok(config.set("enable.partition.eof", "true").create()?)
+}
+
+/// Whether readers of what is committed see everything that a topic has. Blocks.
+fn is_decided(committed: &BaseConsumer, all: &BaseConsumer, topic: &str, partitions: i32) -> anyhow::Result<bool> {
+    for partition in 0..partitions {
+        let end = |consumer: &BaseConsumer| consumer.fetch_watermarks(topic, partition, ANSWERS_WITHIN);
+        if end(committed)?.1 < end(all)?.1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How many partitions a topic has; `None` if there is none of this name. Blocks.
