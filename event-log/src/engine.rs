@@ -101,6 +101,17 @@ pub(crate) enum EngineError {
     Corrupt(String),
 }
 
+/// What of the log a page holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Every event, whole.
+    Everything,
+    /// One tenant's events.
+    Tenant(Uuid),
+    /// Every event, with empty metadata.
+    Payloads,
+}
+
 /// The two engines. Matched, never boxed: there will not be a third without a look at every place.
 #[derive(Clone)]
 pub(crate) enum Engine {
@@ -145,14 +156,9 @@ impl Engine {
         each!(self, engine => engine.load_after::<A>(aggregate_id, sequence).await)
     }
 
-    /// Up to `limit` events after `after`, sealed, in position order; of one tenant if named.
-    pub async fn read(
-        &self,
-        tenant: Option<Uuid>,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, EngineError> {
-        each!(self, engine => engine.read(tenant, after, limit).await)
+    /// Up to `limit` events after `after`, sealed, in position order.
+    pub async fn read(&self, what: Wanted, after: Position, limit: usize) -> Result<Vec<RecordedEvent>, EngineError> {
+        each!(self, engine => engine.read(what, after, limit).await)
     }
 
     /// The last position.

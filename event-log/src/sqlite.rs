@@ -22,7 +22,7 @@ use cqrs_es::persist::SerializedEvent;
 use uuid::Uuid;
 
 use crate::append::{Appended, IdempotencyRecord};
-use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, StoredKey};
+use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, StoredKey, Wanted};
 use crate::event::RecordedEvent;
 use crate::position::Position;
 use crate::{Backup, BackupError, Clock, OpenError};
@@ -128,13 +128,8 @@ impl Sqlite {
         self.query(move |connection| reader::stream(connection, A::TYPE, &aggregate_id, sequence)).await
     }
 
-    pub async fn read(
-        &self,
-        tenant: Option<Uuid>,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, EngineError> {
-        self.query(move |connection| reader::page(connection, tenant, after, limit)).await
+    pub async fn read(&self, what: Wanted, after: Position, limit: usize) -> Result<Vec<RecordedEvent>, EngineError> {
+        self.query(move |connection| reader::page(connection, what, after, limit)).await
     }
 
     pub async fn head(&self) -> Result<Position, EngineError> {

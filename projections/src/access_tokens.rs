@@ -250,7 +250,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let record = match fact.happened {
         Happened::AccessToken(event) => match event {
             access_token::Event::Created { tenant_id, kind, name, role, groups, hash, created_by, expires_at, at } => {
-                TokenRecord {
+                rows.insert(TokenRecord {
                     token_id: fact
                         .recorded
                         .stream
@@ -269,7 +269,8 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
                     revoked_at: None,
                     last_used_at: None,
                     uses: 0,
-                }
+                });
+                return Ok(());
             }
             access_token::Event::Revoked { at } => TokenRecord { revoked_at: Some(*at), ..known(fact, rows)? },
         },

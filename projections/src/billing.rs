@@ -251,9 +251,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             };
             if let Some(msp_id) = msp {
                 let short_code = short_code.clone();
-                rows.put(BilledAccount { msp_id, tenant_id: fact.tenant(), short_code });
+                rows.insert(BilledAccount { msp_id, tenant_id: fact.tenant(), short_code });
             }
-            rows.put(Customer { tenant_id: fact.tenant(), msp, short_code });
+            rows.insert(Customer { tenant_id: fact.tenant(), msp, short_code });
             json!({ "shortCode": account.short_code })
         }
         tenant::Event::Suspended { reason, at: _ } => json!({ "reason": reason }),
@@ -314,7 +314,7 @@ fn bill(fact: &Fact<'_>, occurred_at: DateTime<Utc>, data: &Value, rows: &mut Ro
     let Customer { tenant_id, msp, short_code } = customer(fact, rows)?;
     let Some(msp_id) = msp else { return Ok(()) };
     let recorded = fact.recorded;
-    rows.put(BillingEvent {
+    rows.insert(BillingEvent {
         position: recorded.position,
         event_id: event_id(&recorded.stream, recorded.sequence),
         event_type: kind.name().to_owned(),

@@ -193,7 +193,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             TenantKind::Msp => {}
             // Months are written without an MSP, too: each follows the one before it, should there be one again.
             TenantKind::Customer { msp: _ } | TenantKind::Independent => {
-                rows.put(DeadlineRow::MonthEnd { tenant_id, period: UsagePeriod::containing(*at), last: None });
+                rows.insert(DeadlineRow::MonthEnd { tenant_id, period: UsagePeriod::containing(*at), last: None });
             }
         },
         Happened::Tenant(tenant::Event::Deprovisioned { delete_after, .. }) => {

@@ -169,7 +169,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     };
     match event {
         Event::Created { link, origin, at } => {
-            rows.put(LinkRecord {
+            rows.insert(LinkRecord {
                 link_id: link_of(fact)?,
                 msp: link.msp,
                 tenant_id: link.account,

@@ -213,7 +213,7 @@ impl Projector {
             let Some(rows) = self.lanes[view.index()].rows.take() else { return Ok(None) };
             let (generation, from) = (rows.generation(), rows.position);
             let page = self.page_after(from).await?;
-            let done = apply::apply(session, *view, rows, &page, limit).await?;
+            let mut done = apply::apply(session, *view, rows, &page, limit).await?;
             if done.problem.is_some() || done.position <= from {
                 return Ok(None);
             }
@@ -249,7 +249,7 @@ impl Projector {
         for checkpoint in &taken {
             let page = self.page_after(checkpoint.position).await?;
             let rows = self.rows(*checkpoint);
-            let done = apply::apply(session, checkpoint.view, rows, &page, limit).await?;
+            let mut done = apply::apply(session, checkpoint.view, rows, &page, limit).await?;
             if done.position > checkpoint.position {
                 changes.extend(done.rows.changes());
                 moves.push((checkpoint_name(checkpoint.view, checkpoint.generation), done.position.get()));

@@ -150,7 +150,7 @@ impl Drop for Pages<'_> {
 }
 
 async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
-    Ok(Page::new(after, log.read(after, BATCH).await?))
+    Ok(Page::new(after, log.read_payloads(after, BATCH).await?))
 }
 
 /// One view's new generation.

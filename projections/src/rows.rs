@@ -1,6 +1,6 @@
 //! A batch's working set: the rows that its events read and change, held in memory until they are written at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tenure_event_log::Position;
 
@@ -32,13 +32,21 @@ pub(crate) struct Rows {
 struct TableRows {
     table: &'static Table,
     rows: HashMap<Cells, Option<Cells>>,
-    changed: HashSet<Cells>,
+    changed: HashMap<Cells, Stored>,
+}
+
+/// Whether the table may hold a changed row already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// The row begins in this batch.
+    No,
+    Perhaps,
 }
 
 impl Rows {
     pub fn new(tables: &'static [Table], generation: u32, position: Position) -> Self {
         let tables =
-            tables.iter().map(|table| TableRows { table, rows: HashMap::new(), changed: HashSet::new() }).collect();
+            tables.iter().map(|table| TableRows { table, rows: HashMap::new(), changed: HashMap::new() }).collect();
         Self { generation, position, tables }
     }
 
@@ -68,12 +76,23 @@ impl Rows {
         R::from_cells(cells).map(Some).ok_or_else(unreadable)
     }
 
-    /// Puts a whole row.
+    /// Puts a whole row, in the place of the one with its key if there is one.
     pub fn put<R: Row>(&mut self, row: R) {
+        self.change::<R>(row, Stored::Perhaps);
+    }
+
+    /// Puts a whole row whose key no earlier event can have put: it begins with this event. Cheaper to write than one that
+    /// may have to replace another; the database refuses it if it has to.
+    pub fn insert<R: Row>(&mut self, row: R) {
+        self.change::<R>(row, Stored::No);
+    }
+
+    fn change<R: Row>(&mut self, row: R, stored: Stored) {
         let cells = row.into_cells();
         let key = cells[..R::TABLE.key].to_vec();
         if let Some(known) = self.of_mut(R::TABLE) {
-            known.changed.insert(key.clone());
+            // What began in this batch goes on doing so.
+            known.changed.entry(key.clone()).or_insert(stored);
             known.rows.insert(key, Some(cells));
         }
     }
@@ -81,7 +100,7 @@ impl Rows {
     /// Deletes the row with this key, if there is one.
     pub fn delete<R: Row>(&mut self, key: Cells) {
         if let Some(known) = self.of_mut(R::TABLE) {
-            known.changed.insert(key.clone());
+            known.changed.entry(key.clone()).or_insert(Stored::Perhaps);
             known.rows.insert(key, None);
         }
     }
@@ -89,7 +108,7 @@ impl Rows {
     /// Adds to a row of numbers; an absent one counts as zero.
     pub fn add(&mut self, table: &'static Table, key: Cells, numbers: &[i64]) {
         let Some(known) = self.of_mut(table) else { return };
-        known.changed.insert(key.clone());
+        known.changed.entry(key.clone()).or_insert(Stored::Perhaps);
         let row = known
             .rows
             .entry(key.clone())
@@ -102,21 +121,27 @@ impl Rows {
         }
     }
 
-    /// What the batch changed, in the keys' order.
-    pub fn changes(&self) -> Vec<Change> {
+    /// What the batch changed, in the keys' order. Only rows that are worth keeping stay here.
+    pub fn changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        for TableRows { table, rows, changed } in &self.tables {
-            let mut keys: Vec<_> = changed.iter().collect();
-            keys.sort_unstable();
-            let mut change = Change { table, generation: self.generation, put: Vec::new(), delete: Vec::new() };
-            for key in keys {
-                match rows.get(key) {
-                    Some(Some(row)) => change.put.push(row.clone()),
-                    Some(None) => change.delete.push(key.clone()),
-                    None => {}
+        for TableRows { table, rows, changed } in &mut self.tables {
+            let mut keys: Vec<_> = changed.drain().collect();
+            keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            let mut change = Change::nothing(table, self.generation);
+            for (key, stored) in keys {
+                let row = match table.write {
+                    Write::Replace => rows.get(&key).cloned(),
+                    Write::Blind | Write::Add => rows.remove(&key),
+                };
+                match (row, stored) {
+                    (Some(Some(row)), Stored::No) => change.insert.push(row),
+                    (Some(Some(row)), Stored::Perhaps) => change.put.push(row),
+                    (Some(None), Stored::Perhaps) => change.delete.push(key),
+                    // Began and ended in this batch.
+                    (Some(None), Stored::No) | (None, _) => {}
                 }
             }
-            if !change.put.is_empty() || !change.delete.is_empty() {
+            if !change.is_empty() {
                 changes.push(change);
             }
         }
@@ -127,8 +152,7 @@ impl Rows {
     pub fn committed(&mut self, position: Position) {
         self.position = position;
         let cached: usize = self.tables.iter().map(|known| known.rows.len()).sum();
-        for TableRows { table, rows, changed } in &mut self.tables {
-            changed.clear();
+        for TableRows { table, rows, changed: _ } in &mut self.tables {
             match table.write {
                 Write::Replace if cached <= CACHED_ROWS => {}
                 Write::Replace | Write::Blind | Write::Add => rows.clear(),

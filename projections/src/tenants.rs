@@ -82,7 +82,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         Happened::Tenant(tenant::Event::Provisioned { account, at }) => {
             let record = provisioned(fact, account, *at);
             count(rows, record.kind, record.status, 1);
-            rows.put(DirectoryRow { record, administrators: Vec::new() });
+            rows.insert(DirectoryRow { record, administrators: Vec::new() });
             Ok(())
         }
         Happened::Tenant(event) => change(fact, rows, |row, rows| {

@@ -182,10 +182,16 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
 
 pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
     let tenant_id = fact.tenant();
+    let period = UsagePeriod::containing(fact.recorded.recorded_at);
     let none = PresentRow { tenant_id, resources: 0, grants: 0, administrators: Vec::new() };
     let present = match fact.happened {
         // Begins with nothing, ends with nothing.
-        Happened::Tenant(tenant::Event::Provisioned { .. } | tenant::Event::Deleted { .. }) => none,
+        Happened::Tenant(tenant::Event::Provisioned { .. }) => {
+            rows.insert(MonthRow { tenant_id, period, counts: none.counts() });
+            rows.insert(none);
+            return Ok(());
+        }
+        Happened::Tenant(tenant::Event::Deleted { .. }) => none,
         Happened::Tenant(tenant::Event::UsageReported { resources, grants, at: _ }) => {
             PresentRow { resources: *resources, grants: *grants, ..present(rows, tenant_id)? }
         }
@@ -217,7 +223,6 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
         | Happened::AccessToken(access_token::Event::Created { .. } | access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => return Ok(()),
     };
-    let period = UsagePeriod::containing(fact.recorded.recorded_at);
     rows.put(MonthRow { tenant_id, period, counts: present.counts() });
     rows.put(present);
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenure_aggregates::tenant::Stage;
+use tenure_event_log::Position;
 use tenure_projections::tenants;
 use tenure_projections::{ProblemKind, ProjectionStatus, RebuildError, Views, ViewsConfig};
 
@@ -15,6 +16,7 @@ on_both_engines!(
     a_poison_event_stops_its_projections_and_no_others,
     a_poison_event_of_links_or_subscriptions_stops_only_who_uses_it,
     an_event_that_cannot_follow_stops_only_who_notices,
+    a_tenant_that_begins_twice_stops_whoever_keeps_a_row_of_it,
     an_unknown_event_is_left_to_a_newer_instance,
     a_rebuild_that_meets_poison_leaves_the_live_view,
     poison_for_one_view_does_not_stop_those_rebuilt_with_it,
@@ -110,6 +112,22 @@ async fn an_event_that_cannot_follow_stops_only_who_notices(deployment: Deployme
     for view in ["deadlines", "usage"] {
         eventually("the others go on", async || (status(&views, view).position == poison).then_some(())).await;
     }
+}
+
+async fn a_tenant_that_begins_twice_stops_whoever_keeps_a_row_of_it(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let tenant = world.provision().await;
+    passed(&views, world.head).await;
+    let before = dump(&deployment).await;
+    let first = log.read_tenant(tenant.as_uuid(), Position::START, 1).await.unwrap();
+    let first = log.open_events(first).await.unwrap().remove(0);
+    let again = world.intrude("tenant", tenant, "tenant.provisioned", first.payload).await;
+    for view in ["tenants", "billing", "deadlines", "usage"] {
+        let problem = stopped(&views, view).await.problem.unwrap();
+        assert_eq!((problem.kind, problem.position), (ProblemKind::Poison, Some(again)));
+    }
+    assert_eq!(dump(&deployment).await, before);
 }
 
 async fn an_unknown_event_is_left_to_a_newer_instance(deployment: Deployment) {

@@ -14,6 +14,7 @@ const VIEWS: [&str; 6] = ["tenants", "billing", "deadlines", "usage", "links", "
 on_both_engines!(
     a_rebuilt_view_equals_the_live_one,
     views_rebuilt_together_equal_the_live_ones,
+    many_rows_that_begin_at_once_are_what_the_live_ones_are,
     a_rebuilt_view_has_the_indexes_of_a_new_one,
     a_rebuild_goes_on_beside_commands_and_queries,
     a_replaced_generation_is_dropped,
@@ -63,6 +64,22 @@ async fn views_rebuilt_together_equal_the_live_ones(deployment: Deployment) {
     }
     let unknown = views.rebuild_together(&["tenants", "tenant"]).await.unwrap_err();
     assert!(matches!(unknown, RebuildError::UnknownView { .. }), "{unknown}");
+}
+
+/// More than a rebuild writes one by one: `PostgreSQL` gets them by `COPY`.
+async fn many_rows_that_begin_at_once_are_what_the_live_ones_are(deployment: Deployment) {
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    for _ in 0..250 {
+        world.provision().await;
+    }
+    for _ in 0..50 {
+        world.something().await;
+    }
+    passed(&views, world.head).await;
+    let live = dump(&deployment).await;
+    views.rebuild_together(&VIEWS).await.unwrap();
+    assert_eq!(dump(&deployment).await, live);
 }
 
 async fn a_rebuilt_view_has_the_indexes_of_a_new_one(deployment: Deployment) {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{Postgres, error};
 use crate::append::IdempotencyRecord;
-use crate::engine::{EngineError, KeyId, StoredKey};
+use crate::engine::{EngineError, KeyId, StoredKey, Wanted};
 use crate::event::{RecordedEvent, StreamId};
 use crate::position::Position;
 
@@ -81,12 +81,7 @@ impl Postgres {
         Ok(tail.into_iter().map(|Tail(event)| event).collect())
     }
 
-    pub async fn read(
-        &self,
-        tenant: Option<Uuid>,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, EngineError> {
+    pub async fn read(&self, what: Wanted, after: Position, limit: usize) -> Result<Vec<RecordedEvent>, EngineError> {
         const PAGE: &str = "
             select position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
                 metadata, recorded_at
@@ -95,11 +90,18 @@ impl Postgres {
             select position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
                 metadata, recorded_at
             from events where position > $1 and tenant_id = $3 order by position limit $2";
+        const PAGE_OF_PAYLOADS: &str = "
+            select position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
+                '{}'::json as metadata, recorded_at
+            from events where position > $1 order by position limit $2";
         let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let events: Vec<RecordedEvent> = match tenant {
-            None => read!(self, sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(&self.pool)),
-            Some(tenant) => {
+        let events: Vec<RecordedEvent> = match what {
+            Wanted::Everything => read!(self, sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(&self.pool)),
+            Wanted::Payloads => {
+                read!(self, sqlx::query_as(PAGE_OF_PAYLOADS).bind(after).bind(limit).fetch_all(&self.pool))
+            }
+            Wanted::Tenant(tenant) => {
                 read!(self, sqlx::query_as(PAGE_OF_TENANT).bind(after).bind(limit).bind(tenant).fetch_all(&self.pool))
             }
         }?;

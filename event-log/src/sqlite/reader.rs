@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::rows;
 use crate::append::IdempotencyRecord;
-use crate::engine::{EngineError, KeyId, StoredKey};
+use crate::engine::{EngineError, KeyId, StoredKey, Wanted};
 use crate::event::RecordedEvent;
 use crate::position::Position;
 
@@ -36,13 +36,13 @@ pub(super) fn stream(
 
 pub(super) fn page(
     connection: &Connection,
-    tenant: Option<Uuid>,
+    what: Wanted,
     after: Position,
     limit: usize,
 ) -> Result<Vec<RecordedEvent>, EngineError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let events = match tenant {
-        None => connection
+    let events = match what {
+        Wanted::Everything => connection
             .prepare_cached(
                 "SELECT position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
                      metadata, recorded_at
@@ -50,13 +50,21 @@ pub(super) fn page(
             )?
             .query_map(params![after.get(), limit], rows::recorded)?
             .collect::<Result<_, _>>()?,
-        Some(tenant) => connection
+        Wanted::Tenant(tenant) => connection
             .prepare_cached(
                 "SELECT position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
                      metadata, recorded_at
                  FROM events WHERE tenant_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
             )?
             .query_map(params![tenant.as_bytes(), after.get(), limit], rows::recorded)?
+            .collect::<Result<_, _>>()?,
+        Wanted::Payloads => connection
+            .prepare_cached(
+                "SELECT position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload,
+                     '{}', recorded_at
+                 FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
+            )?
+            .query_map(params![after.get(), limit], rows::recorded)?
             .collect::<Result<_, _>>()?,
     };
     Ok(events)

@@ -1,9 +1,9 @@
 //! One total order: positions 1, 2, 3 ..., times that never fall, streams in sequence.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::TimeDelta;
-use tenure_event_log::{AppendError, Appended, Clock, EventLog, Lane, StreamId, Violation};
+use tenure_event_log::{AppendError, Appended, Clock, EventLog, Lane, Position, RecordedEvent, StreamId, Violation};
 use uuid::Uuid;
 
 use crate::bench::{Bench, append, everything};
@@ -105,6 +105,19 @@ on_both_engines! {
         assert_eq!((loaded.sequence, &loaded.payload), (1, &payload));
         assert_eq!((loaded.aggregate_type.as_str(), &loaded.aggregate_id), ("thing", &stream.aggregate_id));
         assert_eq!(loaded.metadata["command_id"], command_id.to_string());
+    }
+
+    async fn a_page_of_payloads_lacks_nothing_but_metadata(bench: &Bench) {
+        let log = bench.log().await;
+        for _ in 0..5 {
+            append(&log, facts::anything()).await;
+        }
+        let start = Position::START.next();
+        let whole = log.read(start, 3).await.unwrap();
+        let payloads = log.read_payloads(start, 3).await.unwrap();
+        assert!(whole.iter().all(|event| !event.metadata.is_empty()));
+        let bare = |event: RecordedEvent| RecordedEvent { metadata: BTreeMap::new(), ..event };
+        assert_eq!(payloads, whole.into_iter().map(bare).collect::<Vec<_>>());
     }
 
     async fn a_tenant_s_events_are_read_in_pages_of_their_own(bench: &Bench) {

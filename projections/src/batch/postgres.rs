@@ -4,6 +4,7 @@
 //! statement that writes every table and moves the checkpoints; commit. Nothing is flushed for it
 //! (`synchronous_commit=off`): after a crash of the server the lost tail is applied again.
 
+mod copy;
 mod restarts;
 mod statements;
 
@@ -216,9 +217,26 @@ impl Session {
         self.run(statement.query()).await?.iter().map(cells).collect()
     }
 
-    pub async fn write(&mut self, changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
+    pub async fn write(&mut self, mut changes: Vec<Change>, checkpoints: Vec<(String, u64)>) -> Result<(), StoreError> {
+        for change in &mut changes {
+            if change.insert.len() >= copy::WORTHWHILE {
+                self.copy(change.table, change.generation, &std::mem::take(&mut change.insert)).await?;
+            }
+        }
         let statement = write_statement(changes, checkpoints);
         self.run(statement.query()).await.map(drop)
+    }
+
+    async fn copy(&mut self, table: &Table, generation: u32, rows: &[Cells]) -> Result<(), StoreError> {
+        let (statement, data) = (copy::statement(table, generation), copy::encode(table, rows));
+        let mut open = self.take().await?;
+        let copied = async {
+            let mut copy = open.connection.copy_in_raw(&statement).await?;
+            copy.send(data).await?;
+            copy.finish().await
+        };
+        let answer = tokio::time::timeout(CALL_LIMIT, copied).await;
+        self.settle(open, answer.map(|copied| copied.map(|_| Vec::new()))).map(drop)
     }
 
     pub async fn leap(&mut self, changes: Vec<Change>, moves: Vec<Move>) -> Result<bool, StoreError> {

@@ -118,15 +118,27 @@ impl Table {
     }
 }
 
-/// What a batch changes in one table: no key stands in both lists, or twice in one.
+/// What a batch changes in one table: no key stands in two lists, or twice in one.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub table: &'static Table,
     pub generation: u32,
+    /// Whole rows that the table can't hold yet.
+    pub insert: Vec<Vec<Cell>>,
     /// Whole rows to put (or to add, if the table is [`Write::Add`]).
     pub put: Vec<Vec<Cell>>,
     /// Keys to delete.
     pub delete: Vec<Vec<Cell>>,
+}
+
+impl Change {
+    pub const fn nothing(table: &'static Table, generation: u32) -> Self {
+        Self { table, generation, insert: Vec::new(), put: Vec::new(), delete: Vec::new() }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.insert.is_empty() && self.put.is_empty() && self.delete.is_empty()
+    }
 }
 
 /// A checkpoint on its way from the position where it is known to be to a later one.

@@ -54,15 +54,20 @@ impl Arrays {
     }
 
     /// The statements that change one table, each doing nothing unless the condition holds.
-    fn change(&mut self, Change { table, generation, put, delete }: Change, condition: &str) -> Vec<String> {
+    fn change(&mut self, change: Change, condition: &str) -> Vec<String> {
+        let Change { table, generation, insert, put, delete } = change;
         let name = table.in_generation(generation);
-        let mut parts = Vec::with_capacity(2);
+        let mut parts = Vec::with_capacity(3);
         if !delete.is_empty() {
             let keys = self.unnest(table.key_columns(), delete);
             let matches: Vec<String> =
                 table.key_columns().iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
             let (list, matches) = (table.key_list(), matches.join(" and "));
             parts.push(format!("delete from views.{name} t using {keys} as k({list}) where {matches} and {condition}"));
+        }
+        if !insert.is_empty() {
+            let (columns, rows) = (table.column_list(), self.unnest(table.columns, insert));
+            parts.push(format!("insert into views.{name} ({columns}) select * from {rows} where {condition}"));
         }
         if !put.is_empty() {
             let rows = self.unnest(table.columns, put);
