@@ -181,7 +181,7 @@ async fn exported(settings: &ExportSettings, views: &Views, consumer: &Arc<Consu
     let progress_topic = settings.progress_topic.clone();
     let progress = tokio::task::spawn_blocking(move || progress::read(&consumer, &progress_topic, &key));
     let progress = progress.await.map_err(CheckError::kafka)?.map_err(CheckError::kafka)?;
-    match progress.map(|last| last.progress).filter(|progress| progress.topic == topic) {
+    match progress.and_then(|last| last.progress).filter(|progress| progress.topic == topic) {
         None => Err(CheckError::NotExported { topic }),
         Some(Progress { log_id, .. }) if log_id != views.log().id() => Err(CheckError::OtherLog { topic, log_id }),
         Some(progress) => Ok(progress),

@@ -107,7 +107,7 @@ impl Worker {
             let (topic, key) = (&settings.progress_topic, settings.transactional_id());
             let last = progress::read(&consumer, topic, &key)?;
             let uncommitted = progress::uncommitted(&all, topic, &key, last.as_ref().map(|last| last.offset))?;
-            Ok(Told { progress: last.map(|last| last.progress), uncommitted, scribble: None })
+            Ok(Told { progress: last.and_then(|last| last.progress), uncommitted, scribble: None })
         };
         match blocking(read).await? {
             Ok(told) => Ok(told),

@@ -76,14 +76,15 @@ pub(super) enum ProgressError {
     },
 }
 
-/// Progress as it stands in its topic.
+/// The last committed record of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
     pub offset: i64,
-    pub progress: Progress,
+    /// Nothing if somebody deleted it.
+    pub progress: Option<Progress>,
 }
 
-/// The last committed record with this key; nothing if there is none, or somebody deleted it. Blocks.
+/// The last committed record with this key; nothing if there is none. Blocks.
 ///
 /// Markers of transactions take offsets too and are never handed over, so the end is where the consumer says that it is:
 /// who counts up to the high watermark waits for ever.
@@ -97,9 +98,9 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
         // Nothing is fetched any more that nobody will look at.
         consumer.unassign()?;
         match found? {
-            Some(Last { payload: None, .. }) => return Ok(None),
-            Some(Last { offset, payload: Some(payload) }) => {
-                return match serde_json::from_slice(&payload) {
+            Some(Last { offset, payload }) => {
+                let progress = payload.map(|payload| serde_json::from_slice(&payload)).transpose();
+                return match progress {
                     Ok(progress) => Ok(Some(Recorded { offset, progress })),
                     Err(error) => Err(ProgressError::Malformed { offset, error }),
                 };

@@ -10,6 +10,7 @@ use tenure_projections::{Views, tenants};
 
 use super::partitions::partition;
 use super::reader::{Seen, read};
+use crate::deployment::eventually;
 
 const PAGE: u32 = 1_000;
 
@@ -29,6 +30,14 @@ pub async fn of_the_log(views: &Views) -> Vec<BillingEvent> {
     }
     events.sort_by_key(|event| event.position);
     events
+}
+
+/// Resolves when readers see as many records as the log has events. An export does not wait for that: what a broker that died
+/// does not show is noticed after a while, taken back and sent again.
+pub async fn shown(views: &Views, settings: &ExportSettings, brokers: &str) {
+    let expected = of_the_log(views).await.len();
+    let is_there = async || (read(brokers, &settings.topic).await.len() >= expected).then_some(());
+    eventually("readers see every event", is_there).await;
 }
 
 /// Fails unless the topic is what it should be; prints what was compared and answers how many events there are.

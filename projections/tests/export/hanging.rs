@@ -8,7 +8,7 @@ use std::time::Duration;
 use tenure_projections::export::{Export, ExportSettings, Step};
 use tenure_test_engines::{KafkaBroker, shared_kafka};
 
-use super::comparison::assert_exported;
+use super::comparison::{assert_exported, shown};
 use super::{caught_up, customers, settings};
 use crate::deployment::{Deployment, passed};
 use crate::world::World;
@@ -58,6 +58,7 @@ async fn a_broker_that_dies_right_after_a_commit_hides_no_event() {
         caught_up(&export, &world).await;
     }
     passed(&views, world.head).await;
+    shown(&views, &settings, &broker.bootstrap()).await;
     assert_exported(&views, &settings, &broker.bootstrap()).await;
     export.shutdown().await;
 }

@@ -9,7 +9,7 @@ use tenure_projections::export::{Export, ExportSettings, ExportState};
 use tenure_test_engines::{KafkaBroker, Proxy, free_port, shared_kafka};
 use tokio::sync::watch;
 
-use super::comparison::assert_exported;
+use super::comparison::{assert_exported, shown};
 use super::reader::undecided;
 use super::{caught_up, customers, says, settings};
 use crate::deployment::{Deployment, passed};
@@ -112,6 +112,7 @@ async fn whatever_the_network_does_events_arrive_once_and_commands_go_on() {
     let world = load.end().await;
     caught_up(&export, &world).await;
     passed(&views, world.head).await;
+    shown(&views, &settings, &broker.bootstrap()).await;
     assert_exported(&views, &settings, &broker.bootstrap()).await;
     export.shutdown().await;
 

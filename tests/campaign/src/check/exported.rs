@@ -1,6 +1,7 @@
 //! The billing topic against the log: every billing event once, each tenant's in order, and nothing else.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -13,6 +14,10 @@ use crate::cell::Cell;
 use crate::topic::{self, Record};
 
 const PAGE: usize = 1_000;
+/// How long it may take until readers see everything: what a broker that died does not show is noticed after a while, taken back
+/// and sent again.
+const SHOWN_WITHIN: Duration = Duration::from_secs(90);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A billing event as the log has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,8 +35,15 @@ pub async fn exported(cell: &Cell, brokers: &str, topic: &str) -> anyhow::Result
     let billed = billed(&log).await;
     log.shutdown().await;
     let billed = billed?;
-    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-    let records = tokio::task::spawn_blocking(move || topic::read(&brokers, &topic)).await??;
+    let began = Instant::now();
+    let records = loop {
+        let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+        let records = tokio::task::spawn_blocking(move || topic::read(&brokers, &topic)).await??;
+        if records.len() >= billed.len() || began.elapsed() > SHOWN_WITHIN {
+            break records;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
     verdict(&differences(&billed, &records))?;
     Ok(billed.len())
 }
