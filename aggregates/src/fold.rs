@@ -156,7 +156,26 @@ pub fn decode<A: Decider>(event_type: &str, event_version: &str, payload: &Value
             version = upcaster.to;
         }
     }
-    let event: A::Event = A::Event::deserialize(payload.as_ref()).map_err(Corruption::Unreadable)?;
+    let event = A::Event::deserialize(payload.as_ref()).map_err(Corruption::Unreadable)?;
+    labelled::<A>(event, event_type, version)
+}
+
+/// The same from the payload's text. Only an old shape is looked at before it becomes an event.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_text<A: Decider>(event_type: &str, event_version: &str, payload: &str) -> Result<A::Event, Corruption> {
+    let is_old = |upcaster: &Upcaster| upcaster.event_type == event_type && upcaster.from == event_version;
+    if A::UPCASTERS.iter().any(is_old) {
+        let payload = serde_json::from_str(payload).map_err(Corruption::Unreadable)?;
+        return decode::<A>(event_type, event_version, &payload);
+    }
+    let event = serde_json::from_str(payload).map_err(Corruption::Unreadable)?;
+    labelled::<A>(event, event_type, event_version)
+}
+
+/// The event, if it is what its columns say.
+fn labelled<A: Decider>(event: A::Event, event_type: &str, version: &str) -> Result<A::Event, Corruption> {
     if event.event_type() != event_type || event.event_version() != version {
         return Err(Corruption::Mislabelled { event_type: event_type.to_owned(), event_version: version.to_owned() });
     }

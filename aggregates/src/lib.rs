@@ -26,7 +26,7 @@ pub use access_token::AccessToken;
 pub use administrator::{Administrator, AdministratorRole};
 pub use claims::{ClaimChange, ClaimKey, LimitChange};
 pub use decider::{Decider, Impossible, Refusal};
-pub use fold::{CorruptHistory, Decision, Folded, Upcaster, decode, fold, fold_on};
+pub use fold::{CorruptHistory, Decision, Folded, Upcaster, decode, decode_text, fold, fold_on};
 pub use ids::{AccessTokenId, AdministratorId, LinkId, TenantId};
 pub use kind::AggregateKind;
 pub use link::Link;

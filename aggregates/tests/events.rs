@@ -4,8 +4,8 @@
 use serde_json::Value;
 use tenure_aggregates::access_token::{self, LastUse, last_use};
 use tenure_aggregates::{
-    AccessToken, Administrator, Decider, Link, Personal, Subscription, Tenant, administrator, decode, link,
-    subscription, tenant,
+    AccessToken, Administrator, Decider, Link, Personal, Subscription, Tenant, administrator, decode, decode_text,
+    link, subscription, tenant,
 };
 
 use crate::{given, subscription as subscriptions};
@@ -32,12 +32,15 @@ fn assert_frozen<A: Decider>(name: &str, event: &A::Event) -> A::Event {
     let opened = serde_json::to_value(event).expect("an event made by a decision can be written");
     assert_json(name, &opened);
     assert_eq!(&decode::<A>(name, "1", &opened).expect("the opened form is read"), event);
+    assert_eq!(&decode_text::<A>(name, "1", &opened.to_string()).expect("its text is read"), event);
 
     let stored = sealed(opened.clone());
     if stored != opened {
         assert_json(&format!("{name}.sealed"), &stored);
     }
-    decode::<A>(name, "1", &stored).expect("the sealed form is read")
+    let read = decode::<A>(name, "1", &stored).expect("the sealed form is read");
+    assert_eq!(decode_text::<A>(name, "1", &stored.to_string()).expect("its text is read"), read);
+    read
 }
 
 #[test]

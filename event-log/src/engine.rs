@@ -1,31 +1,25 @@
 //! The port behind which SQLite and PostgreSQL stand: what the log needs of a database, and nothing more.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::append::{Appended, Claim, IdempotencyRecord, LimitChange, StreamVersion, Violation};
 use crate::clock::Clock;
-use crate::event::{RecordedEvent, StreamId};
+use crate::event::{Json, RecordedEvent, StreamId};
 use crate::position::Position;
 
 /// An event whose personal values are sealed, as it will stand in its row.
 #[derive(Clone, Debug)]
 pub(crate) struct PreparedEvent {
-    pub event_type: String,
-    pub event_version: String,
-    /// JSON text.
-    pub payload: String,
-    /// JSON text: a flat object of strings, with `command_id` in it.
-    pub metadata: String,
-    /// What `payload` says.
-    pub sealed_payload: Value,
-    /// What `metadata` says.
-    pub sealed_metadata: BTreeMap<String, String>,
+    pub event_type: Cow<'static, str>,
+    pub event_version: Cow<'static, str>,
+    pub payload: Json,
+    /// A flat object of strings, with `command_id` in it.
+    pub metadata: Json,
 }
 
 /// The events of one stream of a prepared append.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use uuid::Uuid;
 
 use crate::Position;
@@ -49,9 +50,56 @@ pub struct NewEvent {
     /// The version of the payload's shape, for example `1`.
     pub event_version: Cow<'static, str>,
     /// The payload; personal values stand in it as `{"$personal": value}`, at any depth, and are sealed before the append.
-    pub payload: Value,
+    pub payload: Json,
     /// Who, why and from where. The log adds `command_id` itself.
     pub metadata: BTreeMap<String, MetadataValue>,
+}
+
+/// JSON as its text, which is how it stands in the log. Whoever follows the log needs part of what it says, or nothing, and
+/// parses that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Json(String);
+
+impl Json {
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written as JSON.
+    pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        Ok(Self(serde_json::to_string(value)?))
+    }
+
+    /// Takes a text for what it says.
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON.
+    pub fn new(text: impl Into<String>) -> Result<Self, serde_json::Error> {
+        let text = text.into();
+        serde_json::from_str::<IgnoredAny>(&text)?;
+        Ok(Self(text))
+    }
+
+    /// The same where somebody else has looked at it: we wrote it, or a column holds nothing but JSON.
+    pub(crate) fn checked(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it is stored.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    ///
+    /// It says something else.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.0)
+    }
 }
 
 /// An event as it stands in the log.
@@ -69,13 +117,13 @@ pub struct RecordedEvent {
     /// The tenant that the event concerns.
     pub tenant_id: Uuid,
     /// The business's name of the event.
-    pub event_type: String,
+    pub event_type: Cow<'static, str>,
     /// The version of the payload's shape.
-    pub event_version: String,
+    pub event_version: Cow<'static, str>,
     /// The payload as stored.
-    pub payload: Value,
-    /// The metadata as stored.
-    pub metadata: BTreeMap<String, String>,
+    pub payload: Json,
+    /// The metadata as stored: a flat object of strings.
+    pub metadata: Json,
     /// When the log took it; never falls along positions.
     pub recorded_at: DateTime<Utc>,
 }

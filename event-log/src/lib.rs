@@ -22,6 +22,7 @@ mod recent;
 mod sealing;
 mod sqlite;
 mod stats;
+mod timed_cache;
 mod writer;
 
 pub use append::{
@@ -31,7 +32,7 @@ pub use backup::{Backup, BackupError};
 pub use clock::Clock;
 pub use config::{EngineConfig, LogConfig};
 pub use error::{OpenError, ReadError};
-pub use event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
+pub use event::{Json, MetadataValue, NewEvent, RecordedEvent, StreamId};
 pub use feed::{Feed, Hurry};
 pub use log::{EventLog, Waiting};
 pub use milestone::Milestone;
@@ -39,3 +40,4 @@ pub use position::Position;
 pub use postgres::{PostgresServers, ServerWatch};
 pub use sealing::{MasterKey, MasterKeyError};
 pub use stats::{Distribution, Histogram, WriterStats};
+pub use timed_cache::TimedCache;

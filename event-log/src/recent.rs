@@ -38,8 +38,8 @@ impl Recent {
                         tenant_id: stream.tenant_id,
                         event_type: event.event_type,
                         event_version: event.event_version,
-                        payload: event.sealed_payload,
-                        metadata: event.sealed_metadata,
+                        payload: event.payload,
+                        metadata: event.metadata,
                         recorded_at: appended.recorded_at,
                     }));
                     position = position.next();

@@ -9,8 +9,10 @@ mod cipher;
 mod keyring;
 mod markers;
 mod master_key;
+mod transcript;
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use cqrs_es::persist::SerializedEvent;
@@ -20,10 +22,11 @@ use uuid::Uuid;
 use crate::append::{Append, AppendError, StreamAppend, Violation};
 use crate::engine::{Engine, EngineError, Prepared, PreparedEvent, PreparedStream};
 use crate::error::ReadError;
-use crate::event::{MetadataValue, NewEvent, RecordedEvent, StreamId};
+use crate::event::{Json, MetadataValue, NewEvent, RecordedEvent, StreamId};
 use cipher::{DataKey, Place};
 use keyring::{Forgets, Held, Keyring, Made, Wanted};
 use master_key::Blinder;
+use transcript::{Mistake, transcribe};
 
 pub use master_key::{MasterKey, MasterKeyError};
 
@@ -55,7 +58,11 @@ impl Sealer {
         let mut sealed_tenants: Vec<Uuid> = personal.iter().map(|wanted| wanted.tenant_id).collect();
         sealed_tenants.sort_unstable();
         sealed_tenants.dedup();
-        let streams = append.streams.iter().map(|stream| prepare_stream(append.command_id, stream, &held));
+        let mut held = personal.iter().zip(held).peekable();
+        let streams = append.streams.iter().map(|stream| {
+            let key = held.next_if(|(wanted, _)| *wanted.stream == stream.stream).map(|(_, key)| key);
+            prepare_stream(append.command_id, stream, key)
+        });
         let prepared = Prepared {
             command_id: append.command_id,
             streams: streams.collect::<Result<_, _>>()?,
@@ -112,18 +119,17 @@ impl Sealer {
         engine: &Engine,
         mut events: Vec<RecordedEvent>,
     ) -> Result<Vec<RecordedEvent>, ReadError> {
-        let is_sealed = |event: &RecordedEvent| {
-            markers::has_sealed(&event.payload) || event.metadata.values().any(|text| markers::is_sealed_text(text))
-        };
-        let sealed = events.iter().filter(|event| is_sealed(event));
-        let wanted = sealed.map(|event| (event.stream.clone(), Some(event.tenant_id))).collect();
+        let mut parsed = events.iter().map(Parsed::of).collect::<Result<Vec<_>, _>>()?;
+        let sealed = events.iter().zip(&parsed).filter(|(_, parsed)| parsed.is_sealed());
+        let wanted = sealed.map(|(event, _)| (event.stream.clone(), Some(event.tenant_id))).collect();
         let held = self.keyring.find(engine, wanted).await?;
-        for event in &mut events {
+        for (event, parsed) in events.iter_mut().zip(&mut parsed) {
             let opener = Opener { stream: event.stream.clone(), sequence: event.sequence, held: &held };
-            opener.payload(&mut event.payload)?;
-            for (name, text) in &mut event.metadata {
+            opener.payload(&mut parsed.payload)?;
+            for (name, text) in &mut parsed.metadata {
                 opener.text(name, text)?;
             }
+            (event.payload, event.metadata) = parsed.written();
         }
         Ok(events)
     }
@@ -141,7 +147,7 @@ impl Sealer {
 
 fn has_personal(stream: &StreamAppend) -> bool {
     stream.events.iter().any(|event| {
-        markers::has_personal(&event.payload)
+        transcript::may_hold_personal(&event.payload)
             || event.metadata.values().any(|value| matches!(value, MetadataValue::Personal(_)))
     })
 }
@@ -150,52 +156,53 @@ fn wanted(stream: &StreamAppend) -> Wanted<'_> {
     Wanted { stream: &stream.stream, tenant_id: stream.tenant_id, is_new: stream.expected == 0 }
 }
 
-fn prepare_stream(
-    command_id: Uuid,
-    stream: &StreamAppend,
-    held: &HashMap<StreamId, Held>,
-) -> Result<PreparedStream, AppendError> {
-    let key = match held.get(&stream.stream) {
+fn prepare_stream(command_id: Uuid, stream: &StreamAppend, held: Option<Held>) -> Result<PreparedStream, AppendError> {
+    let key = match held {
         Some(Held::Destroyed) => return Err(Violation::KeyDestroyed { tenant_id: stream.tenant_id }.into()),
-        Some(Held::Live(key)) => Some(key.as_ref()),
+        Some(Held::Live(key)) => Some(key),
         None => None,
     };
-    let events = (stream.expected + 1..)
-        .zip(&stream.events)
-        .map(|(sequence, event)| prepare_event(command_id, event, Place { stream: &stream.stream, sequence }, key));
+    let key = key.as_deref();
+    let events = (stream.expected + 1..).zip(&stream.events).map(|(sequence, event)| {
+        prepare_event(command_id, event, Place { stream: &stream.stream, sequence }, key)
+            .map_err(AppendError::Malformed)
+    });
     Ok(PreparedStream {
         stream: stream.stream.clone(),
         tenant_id: stream.tenant_id,
         expected: stream.expected,
-        events: events.collect(),
+        events: events.collect::<Result<_, _>>()?,
     })
 }
 
 /// `key` is there whenever the event holds something personal.
-fn prepare_event(command_id: Uuid, event: &NewEvent, place: Place<'_>, key: Option<&DataKey>) -> PreparedEvent {
+fn prepare_event(
+    command_id: Uuid,
+    event: &NewEvent,
+    place: Place<'_>,
+    key: Option<&DataKey>,
+) -> Result<PreparedEvent, Mistake> {
     let payload = match key {
-        Some(key) => markers::seal(&event.payload, |path, value| key.seal(place, path, value.to_string().as_bytes())),
-        None => event.payload.clone(),
+        Some(key) => transcribe(&event.payload, Some(&|path, text| key.seal(place, path, text)))?,
+        None => transcribe(&event.payload, None)?,
     };
-    let mut metadata = BTreeMap::from([(COMMAND_ID.to_owned(), command_id.to_string())]);
+    let mut metadata: BTreeMap<&str, Cow<'_, str>> = BTreeMap::from([(COMMAND_ID, command_id.to_string().into())]);
     for (name, value) in &event.metadata {
         let text = match (value, key) {
             (MetadataValue::Personal(text), Some(key)) => {
-                markers::sealed_text(&key.seal(place, &markers::metadata_path(name), text.as_bytes()))
+                markers::sealed_text(&key.seal(place, &markers::metadata_path(name), text.as_bytes())).into()
             }
-            (MetadataValue::Personal(_), None) => markers::ERASED_TEXT.to_owned(),
+            (MetadataValue::Personal(_), None) => markers::ERASED_TEXT.into(),
             (MetadataValue::Plain(text), _) => markers::plain_text(text),
         };
-        metadata.insert(name.clone(), text);
+        metadata.insert(name, text);
     }
-    PreparedEvent {
-        event_type: event.event_type.clone().into_owned(),
-        event_version: event.event_version.clone().into_owned(),
-        payload: payload.to_string(),
-        metadata: serde_json::json!(metadata).to_string(),
-        sealed_payload: payload,
-        sealed_metadata: metadata,
-    }
+    Ok(PreparedEvent {
+        event_type: event.event_type.clone(),
+        event_version: event.event_version.clone(),
+        payload,
+        metadata: Json::checked(serde_json::to_string(&metadata).expect("strings can be written as JSON")),
+    })
 }
 
 fn stream_of(event: &SerializedEvent) -> StreamId {
@@ -214,6 +221,33 @@ fn unavailable(error: &EngineError) -> AppendError {
         EngineError::ClockSkew { .. } | EngineError::Corrupt(_) => error.to_string(),
     };
     AppendError::Unavailable { reason, unknown: false }
+}
+
+/// What a recorded event says.
+struct Parsed {
+    payload: Value,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Parsed {
+    fn of(event: &RecordedEvent) -> Result<Self, ReadError> {
+        let RecordedEvent { stream, sequence, payload, metadata, .. } = event;
+        let parsed = || Ok(Self { payload: payload.parse()?, metadata: metadata.parse()? });
+        parsed().map_err(|error: serde_json::Error| ReadError::Corrupt {
+            stream: stream.clone(),
+            sequence: *sequence,
+            reason: error.to_string(),
+        })
+    }
+
+    fn is_sealed(&self) -> bool {
+        markers::has_sealed(&self.payload) || self.metadata.values().any(|text| markers::is_sealed_text(text))
+    }
+
+    fn written(&self) -> (Json, Json) {
+        let metadata = serde_json::to_string(&self.metadata).expect("strings can be written as JSON");
+        (Json::checked(self.payload.to_string()), Json::checked(metadata))
+    }
 }
 
 /// Opens the sealed values of one event.

@@ -155,7 +155,7 @@ pub(crate) fn problem_of(event: &RecordedEvent, obstacle: &Obstacle) -> Problem 
     Problem {
         kind,
         position: Some(event.position),
-        event_type: Some(event.event_type.clone()),
+        event_type: Some(event.event_type.clone().into_owned()),
         error: obstacle.to_string(),
         since: Utc::now(),
         attempts: 1,

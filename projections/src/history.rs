@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::{self, LastUse, last_use};
 use tenure_aggregates::{
-    AccessToken, Administrator, AggregateKind, Decider, Link, Subscription, Tenant, administrator, decode, link,
+    AccessToken, Administrator, AggregateKind, Decider, Link, Subscription, Tenant, administrator, decode_text, link,
     subscription, tenant,
 };
 use tenure_event_log::RecordedEvent;
@@ -122,6 +122,6 @@ fn typed<A: Decider>(event: &RecordedEvent, known: &[(&str, u32)]) -> Result<A::
     if event.event_version.parse::<u32>().is_ok_and(|version| version > *newest) {
         return Err(Obstacle::Unknown);
     }
-    decode::<A>(&event.event_type, &event.event_version, &event.payload)
+    decode_text::<A>(&event.event_type, &event.event_version, event.payload.text())
         .map_err(|corruption| Obstacle::poison(&corruption))
 }

@@ -61,7 +61,7 @@ async fn each_billing_event_says_what_is_billed(deployment: Deployment) {
     for event in &events {
         assert_eq!((event.tenant_id, event.msp_id, event.short_code.as_str()), (tenant, world.msp, code.as_str()));
         let stored = &log.read(Position::new(event.position.get() - 1), 1).await.unwrap()[0];
-        assert_eq!((stored.event_type.as_str(), stored.recorded_at), (event.event_type.as_str(), event.recorded_at));
+        assert_eq!((&*stored.event_type, stored.recorded_at), (event.event_type.as_str(), event.recorded_at));
         assert_eq!(event.event_id.get_version_num(), 5);
     }
 }

@@ -122,7 +122,7 @@ async fn a_tenant_that_begins_twice_stops_whoever_keeps_a_row_of_it(deployment: 
     let before = dump(&deployment).await;
     let first = log.read_tenant(tenant.as_uuid(), Position::START, 1).await.unwrap();
     let first = log.open_events(first).await.unwrap().remove(0);
-    let again = world.intrude("tenant", tenant, "tenant.provisioned", first.payload).await;
+    let again = world.intrude("tenant", tenant, "tenant.provisioned", first.payload.parse().unwrap()).await;
     for view in ["tenants", "billing", "deadlines", "usage"] {
         let problem = stopped(&views, view).await.problem.unwrap();
         assert_eq!((problem.kind, problem.position), (ProblemKind::Poison, Some(again)));

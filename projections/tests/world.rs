@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent;
+use serde::Serialize;
 use serde_json::Value;
 use tenure_aggregates::access_token::{self, Granter, LastUse, NewToken, last_use};
 use tenure_aggregates::tenant::{Command, MonthlyUsage, NewAccount, Stage};
@@ -14,7 +15,7 @@ use tenure_aggregates::{
     AccessToken, AccessTokenId, Administrator, AdministratorId, AdministratorRole, Decider, Folded, Link, LinkId,
     Personal, Role, Subscription, Tenant, TenantId, TenantKind, administrator, link, subscription,
 };
-use tenure_event_log::{Append, EventLog, Lane, MetadataValue, NewEvent, Position, StreamAppend, StreamId};
+use tenure_event_log::{Append, EventLog, Json, Lane, MetadataValue, NewEvent, Position, StreamAppend, StreamId};
 use uuid::Uuid;
 
 pub const EMAIL: &str = "ada.lovelace@personal.example";
@@ -81,7 +82,7 @@ impl World {
         let decision = before.decide(command).ok().filter(|decision| !decision.events.is_empty())?;
         let erased = if decision.after.state.stage() == Stage::Deleted { vec![tenant.as_uuid()] } else { Vec::new() };
         let stream = StreamId::new(Tenant::TYPE, tenant.to_string());
-        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let events = decision.events.iter().map(|event| new_event(event.name(), event));
         let append =
             StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: before.sequence, events: events.collect() };
         let mut append = Append::new(Uuid::now_v7(), vec![append]);
@@ -141,9 +142,7 @@ impl World {
         let (expected, mut events) = (tenant_now.sequence, Vec::new());
         for command in commands {
             let decision = tenant_now.decide(command).unwrap();
-            events.extend(
-                decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap())),
-            );
+            events.extend(decision.events.iter().map(|event| new_event(event.name(), event)));
             tenant_now = decision.after;
         }
         self.tenants.insert(tenant, tenant_now);
@@ -174,7 +173,7 @@ impl World {
         let before = self.links.get(&tenant).cloned().unwrap_or_default();
         let decision = before.decide(command).ok().filter(|decision| !decision.events.is_empty())?;
         let stream = StreamId::new(Link::TYPE, LinkId::between(self.msp, tenant).to_string());
-        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let events = decision.events.iter().map(|event| new_event(event.name(), event));
         let (expected, events) = (before.sequence, events.collect());
         self.links.insert(tenant, decision.after);
         let append = StreamAppend { stream, tenant_id: self.msp.as_uuid(), expected, events };
@@ -229,7 +228,7 @@ impl World {
             return None;
         }
         let decision = before.decide(command).ok()?;
-        let events = decision.events.iter().map(|event| new_event(event.name(), serde_json::to_value(event).unwrap()));
+        let events = decision.events.iter().map(|event| new_event(event.name(), event));
         let stream = StreamId::new(Administrator::TYPE, id.to_string());
         let append =
             StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: before.sequence, events: events.collect() };
@@ -300,7 +299,7 @@ impl World {
         let stream = StreamId::new(A::TYPE, id.to_string());
         let new = |event: &A::Event| {
             let name = event.event_type();
-            NewEvent { event_type: name.into(), ..new_event("", serde_json::to_value(event).unwrap()) }
+            NewEvent { event_type: name.into(), ..new_event("", event) }
         };
         let events: Vec<_> = events.iter().map(new).collect();
         if events.is_empty() {
@@ -313,7 +312,7 @@ impl World {
     /// Appends an event that no aggregate decided, to a stream of its own.
     pub async fn intrude(&mut self, aggregate: &'static str, tenant: TenantId, name: &str, payload: Value) -> Position {
         let stream = StreamId::new(aggregate, Uuid::now_v7().to_string());
-        let event = NewEvent { event_type: name.to_owned().into(), ..new_event("", payload) };
+        let event = NewEvent { event_type: name.to_owned().into(), ..new_event("", &payload) };
         let append = StreamAppend { stream, tenant_id: tenant.as_uuid(), expected: 0, events: vec![event] };
         self.append(Append::new(Uuid::now_v7(), vec![append])).await
     }
@@ -403,7 +402,7 @@ impl World {
     }
 }
 
-fn new_event(name: &'static str, payload: Value) -> NewEvent {
+fn new_event(name: &'static str, payload: &impl Serialize) -> NewEvent {
     let metadata = BTreeMap::from([("actor".to_owned(), MetadataValue::Plain("a test".to_owned()))]);
-    NewEvent { event_type: name.into(), event_version: "1".into(), payload, metadata }
+    NewEvent { event_type: name.into(), event_version: "1".into(), payload: Json::of(payload).unwrap(), metadata }
 }

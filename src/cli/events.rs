@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use tenure_aggregates::TenantId;
 use tenure_event_log::{EventLog, LogConfig, MasterKey, Position, RecordedEvent};
 
@@ -94,7 +94,7 @@ impl Tail {
             let page = if self.open { log.open_events(page).await? } else { page };
             let mut out = std::io::stdout().lock();
             for event in &page {
-                writeln!(out, "{}", json_of(event))?;
+                writeln!(out, "{}", json_of(event)?)?;
             }
             out.flush()?;
         }
@@ -109,13 +109,13 @@ impl Show {
             page = log.open_events(page).await?;
         }
         let event = page.pop().with_context(|| format!("the log has no position {}", self.position))?;
-        println!("{}", serde_json::to_string_pretty(&json_of(&event))?);
+        println!("{}", serde_json::to_string_pretty(&json_of(&event)?)?);
         Ok(())
     }
 }
 
-fn json_of(event: &RecordedEvent) -> serde_json::Value {
-    json!({
+fn json_of(event: &RecordedEvent) -> anyhow::Result<Value> {
+    Ok(json!({
         "position": event.position,
         "stream": event.stream.to_string(),
         "sequence": event.sequence,
@@ -123,7 +123,7 @@ fn json_of(event: &RecordedEvent) -> serde_json::Value {
         "type": event.event_type,
         "version": event.event_version,
         "recordedAt": event.recorded_at,
-        "payload": event.payload,
-        "metadata": event.metadata,
-    })
+        "payload": event.payload.parse::<Value>()?,
+        "metadata": event.metadata.parse::<Value>()?,
+    }))
 }

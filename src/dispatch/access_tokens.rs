@@ -102,7 +102,7 @@ impl Dispatcher {
         let at = self.inner.log.clock().now();
         let Ok(decision) = uses.decide(last_use::Command::Record { at }) else { return };
         // The gate learns of a use when it is committed; until then, this instance's other requests must not write it too.
-        if decision.events.is_empty() || !self.inner.noted.entry(id).or_insert(()).is_fresh() {
+        if decision.events.is_empty() || !self.inner.noted.insert_if_absent(&id, ()) {
             return;
         }
         let context = CommandContext { actor: principal.id(), ..CommandContext::of_service("access-token-use") };

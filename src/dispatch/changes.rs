@@ -1,9 +1,12 @@
 //! Gathers what a command decided, on one stream or several, into one append.
 
+use std::collections::BTreeMap;
+
 use cqrs_es::DomainEvent;
 use tenure_aggregates::{ClaimChange, ClaimKey, Decider, Decision, Folded, TenantId};
 use tenure_event_log::{
-    Append, Claim, EventLog, IdempotencyRecord, LimitChange, NewEvent, StreamAppend, StreamId, StreamVersion,
+    Append, Claim, EventLog, IdempotencyRecord, Json, LimitChange, MetadataValue, NewEvent, StreamAppend, StreamId,
+    StreamVersion,
 };
 use uuid::Uuid;
 
@@ -16,12 +19,14 @@ const REMEMBERED_FOR: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 pub(super) struct Changes<'a> {
     log: &'a EventLog,
     context: &'a CommandContext,
+    metadata: BTreeMap<String, MetadataValue>,
     append: Append,
 }
 
 impl<'a> Changes<'a> {
-    pub(super) const fn new(log: &'a EventLog, context: &'a CommandContext) -> Self {
-        Self { log, context, append: Append::new(context.command_id, Vec::new()) }
+    pub(super) fn new(log: &'a EventLog, context: &'a CommandContext) -> Self {
+        let append = Append::new(context.command_id, Vec::new());
+        Self { log, context, metadata: context.metadata(), append }
     }
 
     /// Adds what was decided on one aggregate of `tenant`: its events, and the claims and limits that they change.
@@ -32,15 +37,14 @@ impl<'a> Changes<'a> {
         before: u64,
         decision: &Decision<A>,
     ) -> Result<(), CommandError> {
-        let metadata = self.context.metadata();
         let mut events = Vec::with_capacity(decision.events.len());
         for event in &decision.events {
-            let payload = serde_json::to_value(event).map_err(|error| CommandError::Defect(error.to_string()))?;
+            let payload = Json::of(event).map_err(|error| CommandError::Defect(error.to_string()))?;
             events.push(NewEvent {
                 event_type: event.event_type().into(),
                 event_version: event.event_version().into(),
                 payload,
-                metadata: metadata.clone(),
+                metadata: self.metadata.clone(),
             });
         }
         let stream = stream_of::<A>(id);

@@ -232,7 +232,7 @@ impl Inner {
         };
         let position = self.append(append, context).await?.last;
         // What is remembered of the account may be older now; the next command reads it.
-        self.tenants.invalidate(&key.account);
+        self.tenants.remove(&key.account);
         Ok(LinkOutcome { key, link, position: Some(position) })
     }
 

@@ -19,11 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use moka::sync::Cache;
 use tenure_aggregates::tenant::{Stage, Tenant};
 use tenure_aggregates::values::Retention;
 use tenure_aggregates::{AccessTokenId, Folded, Replay, TenantId, fold, fold_on};
-use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, Violation};
+use tenure_event_log::{Append, AppendError, Appended, EventLog, Position, ReadError, TimedCache, Violation};
 use tenure_projections::Views;
 
 pub use access_tokens::NewAccessToken;
@@ -50,9 +49,9 @@ const GATE_WITHIN: Duration = Duration::from_millis(1_500);
 /// For how long an instance does not try again to write a use of an access token down.
 const NOTED_FOR: Duration = Duration::from_secs(5);
 /// Access tokens in use whose last attempt is remembered.
-const NOTED: u64 = 100_000;
+const NOTED: usize = 100_000;
 /// Tenants whose folded state is kept in memory.
-const CACHED_TENANTS: u64 = 10_000;
+const CACHED_TENANTS: usize = 10_000;
 /// How long it is kept: that of a tenant which another instance erased is forgotten by then.
 const CACHED_FOR: Duration = Duration::from_mins(1);
 
@@ -95,12 +94,12 @@ struct Inner {
     views: Views,
     gate: Gate,
     settings: Settings,
-    tenants: Cache<TenantId, Arc<Folded<Tenant>>>,
+    tenants: TimedCache<TenantId, Arc<Folded<Tenant>>>,
     stripes: Stripes,
     in_flight: InFlight,
     proofs: DomainProofs,
     /// Access tokens whose use is being written down.
-    noted: Cache<AccessTokenId, ()>,
+    noted: TimedCache<AccessTokenId, ()>,
 }
 
 impl Dispatcher {
@@ -112,11 +111,11 @@ impl Dispatcher {
             views,
             gate,
             settings,
-            tenants: Cache::builder().max_capacity(CACHED_TENANTS).time_to_live(CACHED_FOR).build(),
+            tenants: TimedCache::new(CACHED_TENANTS, CACHED_FOR),
             stripes: Stripes::new(),
             in_flight: InFlight::default(),
             proofs,
-            noted: Cache::builder().max_capacity(NOTED).time_to_live(NOTED_FOR).build(),
+            noted: TimedCache::new(NOTED, NOTED_FOR),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -171,7 +170,7 @@ impl Inner {
     fn keep_tenant(&self, id: TenantId, folded: Arc<Folded<Tenant>>) {
         match folded.state.stage() {
             // What was erased is not kept here either; what isn't there may be made on another instance.
-            Stage::Deleted | Stage::Unprovisioned => self.tenants.invalidate(&id),
+            Stage::Deleted | Stage::Unprovisioned => self.tenants.remove(&id),
             Stage::Active | Stage::Suspended | Stage::Deprovisioning => self.tenants.insert(id, folded),
         }
     }

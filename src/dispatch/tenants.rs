@@ -124,7 +124,7 @@ impl Inner {
                     return Err(error);
                 }
                 Err(error) => {
-                    self.tenants.invalidate(&id);
+                    self.tenants.remove(&id);
                     return Err(error);
                 }
             }

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tenure_aggregates::TenantId;
-use tenure_event_log::Clock;
+use tenure_event_log::{Clock, TimedCache};
 
 use super::claims::Token;
 use super::denied::{Denied, TokenFault};
@@ -23,7 +22,7 @@ use super::keys::{Algorithm, KeySet, TrustedKey};
 /// Largest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Tokens whose signature is remembered as good.
-const REMEMBERED: u64 = 20_000;
+const REMEMBERED: usize = 20_000;
 /// For how long.
 const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 
@@ -53,7 +52,7 @@ pub struct Verifier {
     leeway_seconds: u32,
     clock: Clock,
     default_tenant: TenantId,
-    remembered: Cache<[u8; 32], Arc<Remembered>>,
+    remembered: TimedCache<[u8; 32], Arc<Remembered>>,
 }
 
 /// A token whose signature was good under these keys.
@@ -77,7 +76,7 @@ impl Verifier {
     /// A verifier that trusts these anchors. `default_tenant` is meant by tokens that may leave their tenant out.
     #[must_use]
     pub fn new(anchors: Vec<Anchor>, leeway_seconds: u32, clock: Clock, default_tenant: TenantId) -> Self {
-        let remembered = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
+        let remembered = TimedCache::new(REMEMBERED, REMEMBERED_FOR);
         Self { anchors, leeway_seconds, clock, default_tenant, remembered }
     }
 

@@ -79,7 +79,7 @@ async fn an_account_that_is_let_go_while_it_subscribes_pays_nothing() {
     log.shutdown().await;
     for account in &accounts {
         let of_account = events.iter().filter(|event| event.stream.aggregate_id == account["id"]);
-        let kinds: Vec<_> = of_account.map(|event| event.event_type.as_str()).collect();
+        let kinds: Vec<_> = of_account.map(|event| &*event.event_type).collect();
         let last = |kind: &str| kinds.iter().rposition(|other| *other == kind);
         let (subscribed, ended) = (last("tenant.subscription.changed"), last("tenant.subscription.cancelled"));
         assert!(subscribed.is_none() || ended > subscribed, "{kinds:?}");

@@ -6,7 +6,7 @@ use cqrs_es::persist::SerializedEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_aggregates::fold::Corruption;
-use tenure_aggregates::{ClaimChange, Decider, Impossible, LimitChange, Upcaster, decode, fold};
+use tenure_aggregates::{ClaimChange, Decider, Impossible, LimitChange, Upcaster, decode, decode_text, fold};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lamp {
@@ -80,6 +80,8 @@ fn every_shape_ever_written_is_read_as_the_present_one() {
     for version in ["1", "2"] {
         let event = decode::<Lamp>("lamp.switched", version, &archived(version)).expect("readable");
         assert_eq!(event, Event::Switched { percent: 100 });
+        let text = archived(version).to_string();
+        assert_eq!(decode_text::<Lamp>("lamp.switched", version, &text).expect("readable"), event);
     }
 }
 
@@ -97,5 +99,7 @@ fn a_history_of_several_shapes_folds() {
 #[test]
 fn an_old_payload_under_a_new_version_is_not_read() {
     let misread = decode::<Lamp>("lamp.switched", "3", &archived("1"));
+    assert!(matches!(misread, Err(Corruption::Unreadable(_))));
+    let misread = decode_text::<Lamp>("lamp.switched", "3", &archived("1").to_string());
     assert!(matches!(misread, Err(Corruption::Unreadable(_))));
 }

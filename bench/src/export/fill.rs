@@ -9,7 +9,9 @@ use tenure::config::Config;
 use tenure_aggregates::tenant::{Command, NewAccount};
 use tenure_aggregates::values::{EmailAddress, Reason};
 use tenure_aggregates::{Decider as _, Folded, Personal, Tenant, TenantId, TenantKind};
-use tenure_event_log::{Append, EventLog, Lane, LogConfig, MasterKey, MetadataValue, NewEvent, StreamAppend, StreamId};
+use tenure_event_log::{
+    Append, EventLog, Json, Lane, LogConfig, MasterKey, MetadataValue, NewEvent, StreamAppend, StreamId,
+};
 use uuid::Uuid;
 
 /// A customer's events: provisioned, then suspended and reinstated.
@@ -75,7 +77,7 @@ fn append(
             Ok(NewEvent {
                 event_type: event.name().into(),
                 event_version: "1".into(),
-                payload: serde_json::to_value(event)?,
+                payload: Json::of(event)?,
                 metadata: BTreeMap::from([("actor".to_owned(), actor)]),
             })
         });

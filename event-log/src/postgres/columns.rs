@@ -180,8 +180,8 @@ impl<'a> Events<'a> {
             self.tenant_id.push(stream.tenant_id);
             self.event_type.push(&event.event_type);
             self.event_version.push(&event.event_version);
-            self.payload.push(&event.payload);
-            self.metadata.push(&event.metadata);
+            self.payload.push(event.payload.text());
+            self.metadata.push(event.metadata.text());
         }
     }
 }

@@ -1,15 +1,12 @@
 //! Reading: single short statements, each on its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, PersistenceError, SerializedEvent};
 use postgres_es::PostgresEventRepository;
-use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::types::Json;
 use sqlx::{FromRow, Row};
 use tokio::time::error::Elapsed;
 use uuid::Uuid;
@@ -17,7 +14,7 @@ use uuid::Uuid;
 use super::{Postgres, error};
 use crate::append::IdempotencyRecord;
 use crate::engine::{EngineError, KeyId, StoredKey, Wanted};
-use crate::event::{RecordedEvent, StreamId};
+use crate::event::{Json, RecordedEvent, StreamId};
 use crate::position::Position;
 
 /// How long a read may take on a network that swallows packets. The server's own `statement_timeout` is shorter.
@@ -216,16 +213,15 @@ impl FromRow<'_, PgRow> for Tail {
 
 impl FromRow<'_, PgRow> for RecordedEvent {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let Json(metadata): Json<BTreeMap<String, String>> = row.try_get("metadata")?;
         Ok(Self {
             position: Position::new(unsigned(row, "position")?),
             stream: stream(row)?,
             sequence: unsigned(row, "sequence")?,
             tenant_id: row.try_get("tenant_id")?,
-            event_type: row.try_get("event_type")?,
-            event_version: row.try_get("event_version")?,
-            payload: row.try_get::<Value, _>("payload")?,
-            metadata,
+            event_type: row.try_get::<String, _>("event_type")?.into(),
+            event_version: row.try_get::<String, _>("event_version")?.into(),
+            payload: json(row, "payload")?,
+            metadata: json(row, "metadata")?,
             recorded_at: row.try_get::<DateTime<Utc>, _>("recorded_at")?,
         })
     }
@@ -263,6 +259,11 @@ impl FromRow<'_, PgRow> for StoredKey {
 
 fn stream(row: &PgRow) -> Result<StreamId, sqlx::Error> {
     Ok(StreamId::new(row.try_get::<String, _>("aggregate_type")?, row.try_get::<String, _>("aggregate_id")?))
+}
+
+/// A column of type `json`: the server has looked at the text, and sends it as it is.
+fn json(row: &PgRow, column: &str) -> Result<Json, sqlx::Error> {
+    Ok(Json::checked(row.try_get_raw(column)?.as_str().map_err(sqlx::Error::Decode)?))
 }
 
 fn unsigned(row: &PgRow, column: &str) -> Result<u64, sqlx::Error> {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use moka::sync::Cache;
 use uuid::Uuid;
 
 use super::cipher::{DataKey, WrappingKey, random_key};
 use crate::engine::{Engine, EngineError, KeyId, StoredKey};
 use crate::event::StreamId;
+use crate::timed_cache::TimedCache;
 
-const TENANT_KEYS: u64 = 20_000;
-const STREAM_KEYS: u64 = 40_000;
+const TENANT_KEYS: usize = 20_000;
+const STREAM_KEYS: usize = 40_000;
 
 /// How long an instance that did not hear of an erasure may go on reading.
 const KEEP: Duration = Duration::from_mins(1);
@@ -60,10 +60,10 @@ struct StreamKey {
 
 pub(super) struct Keyring {
     master: WrappingKey,
-    tenants: Cache<Uuid, TenantKey>,
-    streams: Cache<StreamId, StreamKey>,
+    tenants: TimedCache<Uuid, TenantKey>,
+    streams: TimedCache<StreamId, StreamKey>,
     /// Tenants whose first key was made here without asking whether there is one.
-    begun: Cache<Uuid, ()>,
+    begun: TimedCache<Uuid, ()>,
     /// Counts calls of `forget`: what was looked up before one must not be cached after it.
     forgets: AtomicU64,
 }
@@ -72,13 +72,9 @@ impl Keyring {
     pub fn new(master: WrappingKey) -> Self {
         Self {
             master,
-            tenants: Cache::builder().max_capacity(TENANT_KEYS).time_to_live(KEEP).build(),
-            streams: Cache::builder()
-                .max_capacity(STREAM_KEYS)
-                .time_to_live(KEEP)
-                .support_invalidation_closures()
-                .build(),
-            begun: Cache::builder().max_capacity(TENANT_KEYS).time_to_live(KEEP).build(),
+            tenants: TimedCache::new(TENANT_KEYS, KEEP),
+            streams: TimedCache::new(STREAM_KEYS, KEEP),
+            begun: TimedCache::new(TENANT_KEYS, KEEP),
             forgets: AtomicU64::new(0),
         }
     }
@@ -96,7 +92,7 @@ impl Keyring {
             if let Some(key) = self.streams.get(&stream) {
                 found.insert(stream, key.held);
             } else {
-                ask.extend(tenant_id.filter(|id| !self.tenants.contains_key(id)).map(KeyId::Tenant));
+                ask.extend(tenant_id.filter(|id| !self.tenants.contains(id)).map(KeyId::Tenant));
                 ask.push(KeyId::Stream(stream));
             }
         }
@@ -108,36 +104,43 @@ impl Keyring {
         Ok(found)
     }
 
-    /// The data keys of these streams; those that do not exist are made, and added to `stored_keys` as they will be stored.
+    /// The data keys of these streams, in their order; those that do not exist are made, and added to `stored_keys` as they
+    /// will be stored.
     pub async fn find_or_make(
         &self,
         engine: &Engine,
         wanted: &[Wanted<'_>],
         stored_keys: &mut Vec<StoredKey>,
-    ) -> Result<(HashMap<StreamId, Held>, Made), EngineError> {
+    ) -> Result<(Vec<Held>, Made), EngineError> {
         let mut made = Made::default();
         let lookup = Lookup::begin(self);
-        let mut held = HashMap::with_capacity(wanted.len());
+        let mut held: Vec<Option<Held>> = Vec::with_capacity(wanted.len());
         let mut ask = Vec::new();
         for Wanted { stream, tenant_id, is_new } in wanted.iter().copied() {
-            if let Some(key) = self.streams.get(stream) {
-                held.insert(stream.clone(), key.held);
+            held.push(self.streams.get(stream).map(|key| key.held));
+            if held.last().is_some_and(Option::is_some) {
                 continue;
             }
             if !is_new {
                 ask.push(KeyId::Stream(stream.clone()));
             }
-            if !self.tenants.contains_key(&tenant_id) && !self.begins(wanted, tenant_id) {
+            if !self.tenants.contains(&tenant_id) && !self.begins(wanted, tenant_id) {
                 ask.push(KeyId::Tenant(tenant_id));
             }
         }
         let stored = lookup.ask(engine, ask).await?;
         let (mut tenants, streams) = lookup.tenants_of(engine, stored).await?;
         for (id, key) in streams {
-            held.insert(id.clone(), lookup.unwrap_stream(&tenants, id, &key)?);
+            let place = wanted.iter().position(|wanted| *wanted.stream == id);
+            let key = lookup.unwrap_stream(&tenants, id, &key)?;
+            if let Some(place) = place {
+                held[place] = Some(key);
+            }
         }
-        for Wanted { stream, tenant_id, .. } in wanted.iter().copied() {
-            if held.contains_key(stream) {
+        let mut all = Vec::with_capacity(wanted.len());
+        for (Wanted { stream, tenant_id, .. }, held) in wanted.iter().copied().zip(held) {
+            if let Some(held) = held {
+                all.push(held);
                 continue;
             }
             let tenant = tenants.entry(tenant_id).or_insert_with(|| {
@@ -158,9 +161,9 @@ impl Keyring {
                     held
                 }
             };
-            held.insert(stream.clone(), key);
+            all.push(key);
         }
-        Ok((held, made))
+        Ok((all, made))
     }
 
     /// How often keys have been forgotten so far.
@@ -189,11 +192,8 @@ impl Keyring {
     }
 
     fn drop_cached(&self, tenant_id: Uuid) {
-        self.tenants.invalidate(&tenant_id);
-        if let Err(error) = self.streams.invalidate_entries_if(move |_, key| key.tenant_id == tenant_id) {
-            tracing::error!(%error, "the cached keys of a tenant could not be dropped one by one");
-            self.streams.invalidate_all();
-        }
+        self.tenants.remove(&tenant_id);
+        self.streams.retain(|_, key| key.tenant_id != tenant_id);
     }
 
     /// True if the append creates the tenant's own stream, so that the tenant can have no key yet. Should it have one
@@ -201,7 +201,7 @@ impl Keyring {
     fn begins(&self, wanted: &[Wanted<'_>], tenant_id: Uuid) -> bool {
         let own = tenant_id.to_string();
         let creates = wanted.iter().any(|wanted| wanted.is_new && wanted.stream.aggregate_id == own);
-        creates && !self.begun.contains_key(&tenant_id)
+        creates && !self.begun.contains(&tenant_id)
     }
 
     fn make_tenant_key(&self, tenant_id: Uuid, stored_keys: &mut Vec<StoredKey>) -> TenantKey {

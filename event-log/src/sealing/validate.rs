@@ -1,14 +1,9 @@
-//! What an append's texts and payloads must look like, whichever engine takes it: a mistake here is the caller's. That
-//! nothing is named twice or too long is for the writer to see.
+//! What an append's texts must look like, whichever engine takes it: a mistake here is the caller's. Payloads are looked at
+//! when they are transcribed; that nothing is named twice or too long is for the writer to see.
 
-use serde_json::Value;
-
-use super::{COMMAND_ID, markers};
+use super::COMMAND_ID;
 use crate::append::{Append, AppendError, Claim};
 use crate::event::{MetadataValue, NewEvent, StreamId};
-
-/// Nested objects and arrays in a payload. `serde_json` reads back no more than 127.
-const MAX_DEPTH: usize = 100;
 
 /// Both engines count in signed 64 bits; half of them leaves room to count on.
 const MAX_SEQUENCE: u64 = i64::MAX as u64 / 2;
@@ -34,7 +29,6 @@ pub(super) fn validate(append: &Append) -> Result<(), AppendError> {
 fn event(event: &NewEvent) -> Result<(), AppendError> {
     text(&event.event_type)?;
     text(&event.event_version)?;
-    payload(&event.payload, 1)?;
     for (name, value) in &event.metadata {
         require(name != COMMAND_ID, "only the log writes command_id into the metadata")?;
         text(name)?;
@@ -43,23 +37,6 @@ fn event(event: &NewEvent) -> Result<(), AppendError> {
         }
     }
     Ok(())
-}
-
-fn payload(value: &Value, depth: usize) -> Result<(), AppendError> {
-    require(depth <= MAX_DEPTH, "a payload is nested too deeply")?;
-    match value {
-        Value::String(value) => text(value),
-        Value::Array(items) => items.iter().try_for_each(|item| payload(item, depth + 1)),
-        Value::Object(object) => {
-            let marked = markers::personal(object);
-            require(
-                marked.is_ok(),
-                "a payload bears a mark of the log's ($personal, $sealed, $erased) in a wrong place",
-            )?;
-            object.iter().try_for_each(|(name, value)| text(name).and_then(|()| payload(value, depth + 1)))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-    }
 }
 
 fn stream_id(stream: &StreamId) -> Result<(), AppendError> {

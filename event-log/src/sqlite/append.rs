@@ -147,8 +147,8 @@ fn write_events(
             stream.tenant_id.as_bytes(),
             event.event_type,
             event.event_version,
-            event.payload,
-            event.metadata,
+            event.payload.text(),
+            event.metadata.text(),
             rows::micros(recorded_at),
         ])?;
     }
@@ -227,7 +227,7 @@ fn committed(connection: &Connection, member: &Prepared) -> Result<Option<Append
     )?;
     let found: Option<(u64, DateTime<Utc>, BTreeMap<String, String>)> = statement
         .query_row(params![stream.stream.aggregate_type, stream.stream.aggregate_id, stream.expected + 1], |row| {
-            Ok((row.get(0)?, rows::time(row, 1)?, rows::json(row, 2)?))
+            Ok((row.get(0)?, rows::time(row, 1)?, rows::parsed(row, 2)?))
         })
         .optional()?;
     let Some((first, recorded_at, metadata)) = found else { return Ok(None) };

@@ -27,8 +27,8 @@ pub(super) fn stream(
             row.get(2)?,
             row.get(3)?,
             row.get(4)?,
-            rows::json(row, 5)?,
-            rows::json(row, 6)?,
+            rows::parsed(row, 5)?,
+            rows::parsed(row, 6)?,
         ))
     })?;
     Ok(events.collect::<Result<_, _>>()?)

@@ -1,7 +1,5 @@
 //! How the log's types stand in SQLite's columns, and what a failure of SQLite's means to the log.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
 use rusqlite::{ErrorCode, Row, ffi};
@@ -9,7 +7,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::engine::EngineError;
-use crate::event::{RecordedEvent, StreamId};
+use crate::event::{Json, RecordedEvent, StreamId};
 use crate::position::Position;
 
 impl From<rusqlite::Error> for EngineError {
@@ -65,10 +63,16 @@ pub(super) fn stream(row: &Row<'_>, column: usize) -> rusqlite::Result<StreamId>
     Ok(StreamId::new(row.get::<_, String>(column)?, row.get::<_, String>(column + 1)?))
 }
 
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+pub(super) fn json(row: &Row<'_>, column: usize) -> rusqlite::Result<Json> {
+    Json::new(row.get_ref(column)?.as_str()?).map_err(|error| no_json(column, error))
+}
+
+pub(super) fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| no_json(column, error))
+}
+
+fn no_json(column: usize, error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
 /// Reads `position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version, payload, metadata,
@@ -79,10 +83,10 @@ pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<RecordedEvent> {
         stream: stream(row, 1)?,
         sequence: row.get(3)?,
         tenant_id: uuid(row, 4)?,
-        event_type: row.get(5)?,
-        event_version: row.get(6)?,
+        event_type: row.get::<_, String>(5)?.into(),
+        event_version: row.get::<_, String>(6)?.into(),
         payload: json(row, 7)?,
-        metadata: json::<BTreeMap<String, String>>(row, 8)?,
+        metadata: json(row, 8)?,
         recorded_at: time(row, 9)?,
     })
 }

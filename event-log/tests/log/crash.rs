@@ -18,7 +18,7 @@ pub async fn holds(log: &EventLog, words: &[Word]) {
     assert!(events.is_sorted_by_key(|event| event.recorded_at));
     let mut appends: HashMap<String, Vec<&RecordedEvent>> = HashMap::new();
     for event in &events {
-        appends.entry(event.metadata["command_id"].clone()).or_default().push(event);
+        appends.entry(facts::metadata(event, "command_id")).or_default().push(event);
     }
     for word in words {
         match word {
@@ -39,7 +39,7 @@ pub async fn holds(log: &EventLog, words: &[Word]) {
         }
     }
     for event in log.open_events(events).await.unwrap() {
-        let name = &event.payload["thing.happened"]["people"][0]["name"];
+        let name = &facts::payload(&event)["thing.happened"]["people"][0]["name"];
         assert!(name.is_null() || *name == serde_json::json!({"$personal": NAME}));
     }
 }

@@ -7,7 +7,8 @@ use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_event_log::{
-    Append, Claim, IdempotencyRecord, LimitChange, MetadataValue, NewEvent, StreamAppend, StreamId, StreamVersion,
+    Append, Claim, IdempotencyRecord, Json, LimitChange, MetadataValue, NewEvent, RecordedEvent, StreamAppend,
+    StreamId, StreamVersion,
 };
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ pub fn event() -> NewEvent {
     NewEvent {
         event_type: "thing.happened".into(),
         event_version: "1".into(),
-        payload: json!({"thing.happened": {"note": "a note", "count": 3}}),
+        payload: Json::of(&json!({"thing.happened": {"note": "a note", "count": 3}})).unwrap(),
         metadata: BTreeMap::from([("actor".to_owned(), MetadataValue::Plain("somebody".to_owned()))]),
     }
 }
@@ -65,14 +66,13 @@ pub fn event() -> NewEvent {
 /// An event with a person's name in the payload and an address in the metadata.
 pub fn personal_event() -> NewEvent {
     NewEvent {
-        payload: json!({"thing.happened": {"people": [{"name": {"$personal": NAME}}], "note": "a note"}}),
         metadata: BTreeMap::from([("source".to_owned(), MetadataValue::Personal(ADDRESS.to_owned()))]),
-        ..event()
+        ..with_payload(&json!({"thing.happened": {"people": [{"name": {"$personal": NAME}}], "note": "a note"}}))
     }
 }
 
-pub fn with_payload(payload: Value) -> NewEvent {
-    NewEvent { payload, ..event() }
+pub fn with_payload(payload: &Value) -> NewEvent {
+    NewEvent { payload: Json::of(payload).unwrap(), ..event() }
 }
 
 /// One plain event for a stream of a tenant of its own.
@@ -118,4 +118,19 @@ pub fn request(key: &str, append: &Append) -> IdempotencyRecord {
         expires_at: chrono::DateTime::from_timestamp_micros(chrono::Utc::now().timestamp_micros()).unwrap()
             + chrono::TimeDelta::days(1),
     }
+}
+
+/// What an event's payload says before it is appended.
+pub fn said(event: &NewEvent) -> Value {
+    event.payload.parse().unwrap()
+}
+
+/// What a recorded event's payload says.
+pub fn payload(event: &RecordedEvent) -> Value {
+    event.payload.parse().unwrap()
+}
+
+/// What a recorded event's metadata say under a name.
+pub fn metadata(event: &RecordedEvent, name: &str) -> String {
+    event.metadata.parse::<BTreeMap<String, String>>().unwrap().remove(name).unwrap()
 }

@@ -89,7 +89,7 @@ async fn what_was_acknowledged_outlives_a_killed_server_on_postgres() {
         acknowledged.extend(committed);
 
         let there: Vec<String> =
-            everything(&log).await.into_iter().map(|event| event.metadata["command_id"].clone()).collect();
+            everything(&log).await.into_iter().map(|event| facts::metadata(&event, "command_id")).collect();
         assert!(refused.iter().all(|id| !there.contains(id)), "what was refused is not there");
         for (id, position) in &acknowledged {
             let place = usize::try_from(position.get()).unwrap() - 1;

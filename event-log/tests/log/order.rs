@@ -1,9 +1,11 @@
 //! One total order: positions 1, 2, 3 ..., times that never fall, streams in sequence.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::TimeDelta;
-use tenure_event_log::{AppendError, Appended, Clock, EventLog, Lane, Position, RecordedEvent, StreamId, Violation};
+use tenure_event_log::{
+    AppendError, Appended, Clock, EventLog, Json, Lane, Position, RecordedEvent, StreamId, Violation,
+};
 use uuid::Uuid;
 
 use crate::bench::{Bench, append, everything};
@@ -58,7 +60,7 @@ on_both_engines! {
             places.insert(command_id.to_string(), (Vec::new(), appended));
         }
         for event in events {
-            let (positions, appended) = places.get_mut(&event.metadata["command_id"]).expect("an answered command");
+            let (positions, appended) = places.get_mut(&facts::metadata(&event, "command_id")).expect("an answered command");
             positions.push(event.position.get());
             assert_eq!(event.recorded_at, appended.recorded_at);
         }
@@ -86,7 +88,7 @@ on_both_engines! {
         let payload = serde_json::json!({"thing.happened": {
             "text": "ä \u{1F980} \"quoted\" \\ \u{7f}", "n": -0.5, "big": u64::MAX, "none": null, "list": [[], {}, true],
         }});
-        let append_ = facts::of_tenant(tenant_id, &stream, 0, vec![facts::with_payload(payload.clone())]);
+        let append_ = facts::of_tenant(tenant_id, &stream, 0, vec![facts::with_payload(&payload)]);
         let command_id = append_.command_id;
         let appended = append(&log, append_).await;
 
@@ -94,10 +96,10 @@ on_both_engines! {
         let [event] = events.as_slice() else { panic!("one event") };
         assert_eq!(event.position, appended.first);
         assert_eq!((&event.stream, event.sequence, event.tenant_id), (&stream, 1, tenant_id));
-        assert_eq!((event.event_type.as_str(), event.event_version.as_str()), ("thing.happened", "1"));
-        assert_eq!(event.payload, payload);
-        assert_eq!(event.metadata["actor"], "somebody");
-        assert_eq!(event.metadata["command_id"], command_id.to_string());
+        assert_eq!((&*event.event_type, &*event.event_version), ("thing.happened", "1"));
+        assert_eq!(facts::payload(event), payload);
+        assert_eq!(facts::metadata(event, "actor"), "somebody");
+        assert_eq!(facts::metadata(event, "command_id"), command_id.to_string());
         assert_eq!(event.recorded_at, appended.recorded_at);
 
         let loaded = log.load::<facts::Thing>(&stream.aggregate_id).await.unwrap();
@@ -115,8 +117,8 @@ on_both_engines! {
         let start = Position::START.next();
         let whole = log.read(start, 3).await.unwrap();
         let payloads = log.read_payloads(start, 3).await.unwrap();
-        assert!(whole.iter().all(|event| !event.metadata.is_empty()));
-        let bare = |event: RecordedEvent| RecordedEvent { metadata: BTreeMap::new(), ..event };
+        assert!(whole.iter().all(|event| event.metadata.text() != "{}"));
+        let bare = |event: RecordedEvent| RecordedEvent { metadata: Json::new("{}").unwrap(), ..event };
         assert_eq!(payloads, whole.into_iter().map(bare).collect::<Vec<_>>());
     }
 

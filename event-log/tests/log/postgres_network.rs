@@ -43,7 +43,7 @@ fn engine(url: &str) -> EngineConfig {
 
 async fn is_in_the_log(log: &EventLog, append: &Append) -> bool {
     let id = append.command_id.to_string();
-    everything(log).await.iter().filter(|event| event.metadata["command_id"] == id).count() == 1
+    everything(log).await.iter().filter(|event| facts::metadata(event, "command_id") == id).count() == 1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

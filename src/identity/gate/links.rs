@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use tenure_aggregates::link::{Event, GroupGrants, GroupRole, Link, Origin, Stage};
 use tenure_aggregates::values::{GroupId, Groups};
-use tenure_aggregates::{LinkId, TenantId, decode};
+use tenure_aggregates::{LinkId, TenantId, decode_text};
 use tenure_event_log::RecordedEvent;
 
 use super::standing::{Applied, Unreadable};
@@ -57,7 +57,7 @@ impl Links {
     /// Takes over what a link's event says. What this release can't read lets nobody in.
     pub fn apply(&mut self, event: &RecordedEvent) -> Applied {
         let Ok(id) = event.stream.aggregate_id.parse::<LinkId>() else { return Applied::default() };
-        let decoded = match decode::<Link>(&event.event_type, &event.event_version, &event.payload) {
+        let decoded = match decode_text::<Link>(&event.event_type, &event.event_version, event.payload.text()) {
             Ok(decoded) => decoded,
             Err(cause) => {
                 self.remove(id);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use tenure_aggregates::tenant::{Event, Stage, Tenant};
-use tenure_aggregates::{Decider, Link, TenantId, TenantKind, decode, fold::Corruption};
+use tenure_aggregates::{Decider, Link, TenantId, TenantKind, decode_text, fold::Corruption};
 use tenure_event_log::{Position, RecordedEvent};
 
 use super::Standing;
@@ -22,7 +22,7 @@ pub struct Unreadable {
 
 impl Unreadable {
     pub(super) fn new(event: &RecordedEvent, cause: Corruption) -> Self {
-        Self { position: event.position, event_type: event.event_type.clone(), cause }
+        Self { position: event.position, event_type: event.event_type.clone().into_owned(), cause }
     }
 }
 
@@ -85,7 +85,7 @@ impl Tenants {
 
     fn apply_to_tenant(&mut self, event: &RecordedEvent) -> Applied {
         let tenant = TenantId::from_uuid(event.tenant_id);
-        let decoded = match decode::<Tenant>(&event.event_type, &event.event_version, &event.payload) {
+        let decoded = match decode_text::<Tenant>(&event.event_type, &event.event_version, event.payload.text()) {
             Ok(decoded) => decoded,
             Err(cause) => {
                 self.undecidable.insert(tenant);

@@ -113,13 +113,13 @@ async fn an_event_that_can_not_be_read_is_not_guessed_at() {
     // Another aggregate's events are none of the gate's business.
     let delegated = StreamId::new("delegation", "7");
     let position =
-        cell.append_to(delegated, tenant, new_event("delegation.granted", json!({ "delegation.granted": {} })));
+        cell.append_to(delegated, tenant, new_event("delegation.granted", &json!({ "delegation.granted": {} })));
     assert!(gate.wait_for(position.await, SOON).await);
     assert!(gate.check(tenant).is_ok());
 
     cell.suspend(other).await;
     let stream = StreamId::new("tenant", tenant.to_string());
-    let unknown = cell.append_to(stream, tenant, new_event("tenant.frozen", json!({ "tenant.frozen": {} }))).await;
+    let unknown = cell.append_to(stream, tenant, new_event("tenant.frozen", &json!({ "tenant.frozen": {} }))).await;
     let bystander = cell.customer(msp).await;
     assert!(gate.wait_for(unknown, SOON).await, "it does not hold up what comes after it");
     let started_later = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_link_lets_its_groups_in_while_the_msp_manages_the_account() {
     let role = |groups: &[&str]| gate.group_role(msp, tenant, &Groups::parse(groups).unwrap());
     let append = async |event: link::Event| {
         let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
-        let new = new_event(event.name(), serde_json::to_value(&event).unwrap());
+        let new = new_event(event.name(), &event);
         assert!(gate.wait_for(cell.append_to(stream, msp, new).await, SOON).await);
     };
     append(link::Event::Created { link: link.clone(), origin: Origin::Existing, at }).await;
@@ -210,7 +210,7 @@ async fn a_link_lets_its_groups_in_while_the_msp_manages_the_account() {
     let groups = Groups::parse(&["g1"]).unwrap();
     assert_eq!(gate.group_role(msp, tenant, &groups), Some(GroupRole::Auditor));
     let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
-    let unknown = new_event("link.enchanted", json!({ "link.enchanted": {} }));
+    let unknown = new_event("link.enchanted", &json!({ "link.enchanted": {} }));
     assert!(gate.wait_for(cell.append_to(stream, msp, unknown).await, SOON).await);
     assert_eq!(gate.group_role(msp, tenant, &groups), None);
 }

@@ -46,7 +46,7 @@ impl Token {
 
     async fn append(&self, cell: &Cell, name: &'static str, payload: serde_json::Value) -> Position {
         let stream = StreamId::new("access_token", self.id.to_string());
-        cell.append_to(stream, self.tenant, new_event(name, payload)).await
+        cell.append_to(stream, self.tenant, new_event(name, &payload)).await
     }
 
     async fn revoke(&self, cell: &Cell) -> Position {
@@ -57,7 +57,7 @@ impl Token {
     async fn used(&self, cell: &Cell) -> Position {
         let used = last_use::Event::Used { at: Utc::now() };
         let stream = StreamId::new("access_token_use", self.id.to_string());
-        cell.append_to(stream, self.tenant, new_event(used.name(), serde_json::to_value(&used).unwrap())).await
+        cell.append_to(stream, self.tenant, new_event(used.name(), &used)).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::{Event, LastUse};
 use tenure_aggregates::values::{Groups, TokenHash};
-use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, TenantId, decode};
+use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, TenantId, decode_text};
 use tenure_event_log::RecordedEvent;
 
 use super::standing::Unreadable;
@@ -106,7 +106,7 @@ impl Tokens {
     }
 
     fn changed(&mut self, id: AccessTokenId, event: &RecordedEvent) -> Option<Unreadable> {
-        match decode::<AccessToken>(&event.event_type, &event.event_version, &event.payload) {
+        match decode_text::<AccessToken>(&event.event_type, &event.event_version, event.payload.text()) {
             Ok(Event::Created { tenant_id, kind, role, groups, hash, created_by, expires_at, .. }) => {
                 // Read again, it must not forget what the views knew of its uses.
                 let uses = self.get(id).map_or_else(Folded::default, |known| known.uses.clone());
@@ -145,7 +145,7 @@ impl Tokens {
         if event.sequence <= uses.sequence {
             return;
         }
-        if let Ok(used) = decode::<LastUse>(&event.event_type, &event.event_version, &event.payload)
+        if let Ok(used) = decode_text::<LastUse>(&event.event_type, &event.event_version, event.payload.text())
             && let Ok(state) = uses.state.evolve(&used)
         {
             uses.state = state;

@@ -11,7 +11,7 @@ use tenure_aggregates::tenant::{Event, NewAccount, TenantKind};
 use tenure_aggregates::values::{DisplayName, EmailAddress, Modules, ResourceLimit, SeatLimit, ShortCode};
 use tenure_aggregates::{Personal, TenantId};
 use tenure_event_log::{
-    Append, Clock, EngineConfig, EventLog, Lane, LogConfig, MasterKey, NewEvent, Position, StreamAppend, StreamId,
+    Append, Clock, EngineConfig, EventLog, Json, Lane, LogConfig, MasterKey, NewEvent, Position, StreamAppend, StreamId,
 };
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ impl Cell {
     }
 
     pub async fn append(&self, id: TenantId, event: &Event) -> Position {
-        let new = new_event(event.event_type(), serde_json::to_value(event).unwrap());
+        let new = new_event(event.event_type(), event);
         self.append_to(StreamId::new("tenant", id.to_string()), id, new).await
     }
 
@@ -83,8 +83,13 @@ impl Cell {
     }
 }
 
-pub fn new_event(event_type: impl Into<Cow<'static, str>>, payload: serde_json::Value) -> NewEvent {
-    NewEvent { event_type: event_type.into(), event_version: "1".into(), payload, metadata: BTreeMap::new() }
+pub fn new_event(event_type: impl Into<Cow<'static, str>>, payload: &impl serde::Serialize) -> NewEvent {
+    NewEvent {
+        event_type: event_type.into(),
+        event_version: "1".into(),
+        payload: Json::of(payload).unwrap(),
+        metadata: BTreeMap::new(),
+    }
 }
 
 /// Tries until it is so, but no longer than the limit.

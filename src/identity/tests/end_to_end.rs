@@ -97,7 +97,7 @@ async fn groups_let_nobody_in_once_the_gate_can_not_read_the_log() {
         at,
     };
     let stream = StreamId::new(Link::TYPE, LinkId::between(msp, tenant).to_string());
-    cell.append_to(stream, msp, new_event(created.name(), serde_json::to_value(&created).unwrap())).await;
+    cell.append_to(stream, msp, new_event(created.name(), &created)).await;
     let config = config(&cell, &[]);
     let identity = identity(&cell, &config).await;
     let key = DevelopmentKey::load_or_create(&config.development_key_path()).unwrap();

@@ -56,11 +56,15 @@ async fn billed(log: &EventLog) -> anyhow::Result<BTreeMap<u64, Billed>> {
         let Some(last) = page.last() else { return Ok(billed) };
         after = last.position;
         for event in page {
-            if event.payload["tenant.provisioned"]["kind"]["type"] == "msp" {
+            let payload: Value = event.payload.parse().context("an event's payload can't be read")?;
+            if payload["tenant.provisioned"]["kind"]["type"] == "msp" {
                 msps.insert(event.tenant_id);
             }
             if BillingType::named(&event.event_type).is_some() && !msps.contains(&event.tenant_id) {
-                billed.insert(event.position.get(), Billed { kind: event.event_type, tenant: event.tenant_id });
+                billed.insert(
+                    event.position.get(),
+                    Billed { kind: event.event_type.into_owned(), tenant: event.tenant_id },
+                );
             }
         }
     }

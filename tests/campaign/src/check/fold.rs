@@ -8,7 +8,7 @@ use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::tenant::{self, Stage, Tenant};
 use tenure_aggregates::{
     AccessToken, Administrator, AggregateKind, ClaimChange, ClaimKey, Decider, LimitChange, Link, Subscription,
-    TenantId, decode,
+    TenantId, decode_text,
 };
 use tenure_event_log::{EventLog, Position, RecordedEvent};
 
@@ -119,12 +119,16 @@ fn take(log: &EventLog, facts: &mut Facts, streams: &mut Streams, event: Recorde
         facts.faults.push(format!("the time falls at position {}", event.position));
     }
     streams.recorded_at = event.recorded_at;
-    *facts.types.entry(event.event_type.clone()).or_default() += 1;
+    *facts.types.entry(event.event_type.to_string()).or_default() += 1;
     let tenant = TenantId::from_uuid(event.tenant_id);
-    if let Some(mark) = event.metadata.get("request_id") {
+    let metadata: BTreeMap<String, String> = event.metadata.parse().unwrap_or_else(|error| {
+        facts.faults.push(format!("the metadata at position {} can't be read: {error}", event.position));
+        BTreeMap::new()
+    });
+    if let Some(mark) = metadata.get("request_id") {
         let fact = facts.commands.entry(mark.clone()).or_default();
-        let command = event.metadata.get("command_id").cloned().unwrap_or_default();
-        fact.appends.entry(command).or_default().push(event.event_type.clone());
+        let command = metadata.get("command_id").cloned().unwrap_or_default();
+        fact.appends.entry(command).or_default().push(event.event_type.to_string());
         (fact.last, fact.tenant) = (event.position.get(), Some(tenant));
     }
     let Some(kind) = AggregateKind::named(&event.stream.aggregate_type) else {
@@ -152,7 +156,7 @@ fn evolve<A: Decider>(log: &EventLog, facts: &mut Facts, state: A, sequence: u64
         return None;
     }
     let owner = event.stream.aggregate_id;
-    let decoded = match decode::<A>(&event.event_type, &event.event_version, &event.payload) {
+    let decoded = match decode_text::<A>(&event.event_type, &event.event_version, event.payload.text()) {
         Ok(decoded) => decoded,
         Err(corruption) => {
             facts.faults.push(format!("{place}: {corruption}"));

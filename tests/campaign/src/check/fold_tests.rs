@@ -2,7 +2,9 @@
 
 use tenure_aggregates::link::{GroupGrants, INVITATION_CLAIM, MSP_DOMAIN_CLAIM, NewLink, Origin};
 use tenure_aggregates::{Folded as Stream, LinkId, link, subscription};
-use tenure_event_log::{Append, Clock, EngineConfig, Lane, LogConfig, MasterKey, NewEvent, StreamAppend, StreamId};
+use tenure_event_log::{
+    Append, Clock, EngineConfig, Json, Lane, LogConfig, MasterKey, NewEvent, StreamAppend, StreamId,
+};
 use uuid::Uuid;
 
 use super::*;
@@ -13,7 +15,7 @@ async fn command<A: Decider>(log: &EventLog, id: &str, before: Stream<A>, comman
     let events = decision.events.iter().map(|event| NewEvent {
         event_type: cqrs_es::DomainEvent::event_type(event).into(),
         event_version: cqrs_es::DomainEvent::event_version(event).into(),
-        payload: serde_json::to_value(event).unwrap(),
+        payload: Json::of(event).unwrap(),
         metadata: BTreeMap::new(),
     });
     let (stream, tenant_id) = (StreamId::new(A::TYPE, id.to_owned()), Uuid::now_v7());
