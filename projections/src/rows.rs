@@ -1,6 +1,7 @@
 //! A batch's working set: the rows that its events read and change, held in memory until they are written at once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tenure_event_log::Position;
 
@@ -31,8 +32,17 @@ pub(crate) struct Rows {
 
 struct TableRows {
     table: &'static Table,
-    rows: HashMap<Cells, Option<Cells>>,
-    changed: HashMap<Cells, Stored>,
+    rows: HashMap<Cells, Known>,
+    /// Keys of changed rows, where others are cached beside them ([`Write::Replace`]). Elsewhere every row is a changed one.
+    changed: Vec<Cells>,
+}
+
+/// What is known of a row.
+struct Known {
+    /// `None` where there is none.
+    row: Option<Cells>,
+    /// Whether this batch changes it.
+    changed: Option<Stored>,
 }
 
 /// Whether the table may hold a changed row already.
@@ -45,9 +55,8 @@ enum Stored {
 
 impl Rows {
     pub fn new(tables: &'static [Table], generation: u32, position: Position) -> Self {
-        let tables =
-            tables.iter().map(|table| TableRows { table, rows: HashMap::new(), changed: HashMap::new() }).collect();
-        Self { generation, position, tables }
+        let tables = tables.iter().map(|table| TableRows { table, rows: HashMap::new(), changed: Vec::new() });
+        Self { generation, position, tables: tables.collect() }
     }
 
     pub fn generation(&self) -> u32 {
@@ -62,13 +71,14 @@ impl Rows {
     /// Takes over loaded rows: of the keys asked for, those not found are absent.
     pub fn loaded(&mut self, table: &'static Table, keys: Vec<Cells>, found: Vec<Cells>) {
         let Some(known) = self.of_mut(table) else { return };
-        known.rows.extend(keys.into_iter().map(|key| (key, None)));
-        known.rows.extend(found.into_iter().map(|row| (row[..table.key].to_vec(), Some(row))));
+        known.rows.extend(keys.into_iter().map(|key| (key, Known { row: None, changed: None })));
+        let found = found.into_iter().map(|row| (row[..table.key].to_vec(), Known { row: Some(row), changed: None }));
+        known.rows.extend(found);
     }
 
     /// The row with this key.
     pub fn get<R: Row>(&self, key: &[Cell]) -> Result<Option<R>, Obstacle> {
-        let Some(row) = self.of(R::TABLE).and_then(|known| known.rows.get(key)) else {
+        let Some(Known { row, .. }) = self.of(R::TABLE).and_then(|known| known.rows.get(key)) else {
             return Err(Obstacle::Poison(format!("row {key:?} of {} was not loaded", R::TABLE.name)));
         };
         let Some(cells) = row.clone() else { return Ok(None) };
@@ -91,29 +101,23 @@ impl Rows {
         let cells = row.into_cells();
         let key = cells[..R::TABLE.key].to_vec();
         if let Some(known) = self.of_mut(R::TABLE) {
-            // What began in this batch goes on doing so.
-            known.changed.entry(key.clone()).or_insert(stored);
-            known.rows.insert(key, Some(cells));
+            known.changing(key, stored).row = Some(cells);
         }
     }
 
     /// Deletes the row with this key, if there is one.
     pub fn delete<R: Row>(&mut self, key: Cells) {
         if let Some(known) = self.of_mut(R::TABLE) {
-            known.changed.entry(key.clone()).or_insert(Stored::Perhaps);
-            known.rows.insert(key, None);
+            known.changing(key, Stored::Perhaps).row = None;
         }
     }
 
     /// Adds to a row of numbers; an absent one counts as zero.
     pub fn add(&mut self, table: &'static Table, key: Cells, numbers: &[i64]) {
         let Some(known) = self.of_mut(table) else { return };
-        known.changed.entry(key.clone()).or_insert(Stored::Perhaps);
-        let row = known
-            .rows
-            .entry(key.clone())
-            .or_default()
-            .get_or_insert_with(|| key.into_iter().chain(numbers.iter().map(|_| Cell::Integer(0))).collect());
+        let zeros = numbers.iter().map(|_| Cell::Integer(0));
+        let known = known.changing(key.clone(), Stored::Perhaps);
+        let row = known.row.get_or_insert_with(|| key.into_iter().chain(zeros).collect());
         for (cell, number) in row[table.key..].iter_mut().zip(numbers) {
             if let Cell::Integer(sum) = cell {
                 *sum += number;
@@ -124,21 +128,15 @@ impl Rows {
     /// What the batch changed, in the keys' order. Only rows that are worth keeping stay here.
     pub fn changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        for TableRows { table, rows, changed } in &mut self.tables {
-            let mut keys: Vec<_> = changed.drain().collect();
-            keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-            let mut change = Change::nothing(table, self.generation);
-            for (key, stored) in keys {
-                let row = match table.write {
-                    Write::Replace => rows.get(&key).cloned(),
-                    Write::Blind | Write::Add => rows.remove(&key),
-                };
-                match (row, stored) {
-                    (Some(Some(row)), Stored::No) => change.insert.push(row),
-                    (Some(Some(row)), Stored::Perhaps) => change.put.push(row),
-                    (Some(None), Stored::Perhaps) => change.delete.push(key),
+        for known in &mut self.tables {
+            let mut change = Change::nothing(known.table, self.generation);
+            for (key, Known { row, changed }) in known.take_changed() {
+                match (row, changed) {
+                    (Some(row), Some(Stored::No)) => change.insert.push(row),
+                    (Some(row), Some(Stored::Perhaps)) => change.put.push(row),
+                    (None, Some(Stored::Perhaps)) => change.delete.push(key),
                     // Began and ended in this batch.
-                    (Some(None), Stored::No) | (None, _) => {}
+                    (None, Some(Stored::No)) | (_, None) => {}
                 }
             }
             if !change.is_empty() {
@@ -166,5 +164,46 @@ impl Rows {
 
     fn of_mut(&mut self, table: &'static Table) -> Option<&mut TableRows> {
         self.tables.iter_mut().find(|known| known.table.name == table.name)
+    }
+}
+
+impl TableRows {
+    /// What is known of the row, to be changed.
+    fn changing(&mut self, key: Cells, stored: Stored) -> &mut Known {
+        let keeps_others = self.table.write == Write::Replace;
+        match self.rows.entry(key) {
+            Entry::Occupied(known) => {
+                // What began in this batch goes on doing so.
+                if known.get().changed.is_none() && keeps_others {
+                    self.changed.push(known.key().clone());
+                }
+                let known = known.into_mut();
+                known.changed.get_or_insert(stored);
+                known
+            }
+            Entry::Vacant(place) => {
+                if keeps_others {
+                    self.changed.push(place.key().clone());
+                }
+                place.insert(Known { row: None, changed: Some(stored) })
+            }
+        }
+    }
+
+    /// The changed rows in the keys' order. From now on they count as unchanged, or are gone where none is cached.
+    fn take_changed(&mut self) -> Vec<(Cells, Known)> {
+        let mut changed: Vec<(Cells, Known)> = match self.table.write {
+            Write::Replace => {
+                let taken = self.changed.drain(..).filter_map(|key| {
+                    let known = self.rows.get_mut(&key)?;
+                    let changed = known.changed.take();
+                    Some((key, Known { row: known.row.clone(), changed }))
+                });
+                taken.collect()
+            }
+            Write::Blind | Write::Add => self.rows.drain().collect(),
+        };
+        changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        changed
     }
 }

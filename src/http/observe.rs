@@ -62,8 +62,6 @@ pub async fn observe<B: MessageBody>(
     let (status, request) = (response.status(), response.request());
     let route = app.http.of(request);
     route.count(request.method(), status, took);
-    span.record("http.status", status.as_u16());
-    span.record("http.route", route.route());
     trace::answered(&span, request.method(), route.route(), status);
     // Outside of the span, since its own fields hold everything that stands there.
     tracing::debug!(

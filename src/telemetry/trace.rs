@@ -52,6 +52,9 @@ pub fn answered(span: &Span, method: &Method, route: &str, status: StatusCode) {
     if !is_exported() {
         return;
     }
+    // No line is written within the span any more: only whoever gets it wants to know.
+    span.record("http.status", status.as_u16());
+    span.record("http.route", route);
     span.context().span().update_name(format!("{method} {route}"));
     if status.is_server_error() {
         span.set_status(Status::error(""));

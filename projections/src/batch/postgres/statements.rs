@@ -1,4 +1,4 @@
-//! The statements that write and read whole batches of rows: `unnest` over one array per column.
+//! The statements that write and read whole batches of rows: `unnest` over one array for each column.
 
 use std::fmt::Write as _;
 
@@ -28,8 +28,20 @@ impl Arrays {
         })
     }
 
-    /// Adds the rows' columns as parameters; answers `unnest($1::text[], $2::bigint[], ...)`.
+    /// Adds the rows' columns as parameters; answers `unnest($1::text[], $2::bigint[], ...)`, to select from.
     fn unnest(&mut self, columns: &[Column], rows: Vec<Cells>) -> String {
+        format!("unnest({})", self.arrays(columns, rows).join(", "))
+    }
+
+    /// The same to be selected: `unnest($1::text[]), unnest($2::bigint[]), ...`. The server hands the rows on one by one
+    /// instead of putting every column aside first, which takes half the time.
+    fn unnested(&mut self, columns: &[Column], rows: Vec<Cells>) -> String {
+        let arrays = self.arrays(columns, rows);
+        arrays.iter().map(|array| format!("unnest({array})")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Adds the rows' columns as parameters; answers `$1::text[]`, `$2::bigint[]` ...
+    fn arrays(&mut self, columns: &[Column], rows: Vec<Cells>) -> Vec<String> {
         let first = self.params.len();
         self.params.extend(columns.iter().map(|column| match column.kind {
             Kind::Integer => Array::Integers(Vec::with_capacity(rows.len())),
@@ -45,12 +57,11 @@ impl Arrays {
                 }
             }
         }
-        let arrays: Vec<String> = columns
+        columns
             .iter()
             .enumerate()
             .map(|(index, column)| format!("${}::{}[]", first + index + 1, sql_type(column.kind)))
-            .collect();
-        format!("unnest({})", arrays.join(", "))
+            .collect()
     }
 
     /// The statements that change one table, each doing nothing unless the condition holds.
@@ -66,15 +77,15 @@ impl Arrays {
             parts.push(format!("delete from views.{name} t using {keys} as k({list}) where {matches} and {condition}"));
         }
         if !insert.is_empty() {
-            let (columns, rows) = (table.column_list(), self.unnest(table.columns, insert));
-            parts.push(format!("insert into views.{name} ({columns}) select * from {rows} where {condition}"));
+            let (columns, rows) = (table.column_list(), self.unnested(table.columns, insert));
+            parts.push(format!("insert into views.{name} ({columns}) select {rows} where {condition}"));
         }
         if !put.is_empty() {
-            let rows = self.unnest(table.columns, put);
+            let rows = self.unnested(table.columns, put);
             let sets: Vec<String> = table.value_columns().iter().map(|column| set(table.write, column)).collect();
             let (columns, key, sets) = (table.column_list(), table.key_list(), sets.join(", "));
             parts.push(format!(
-                "insert into views.{name} as t ({columns}) select * from {rows} where {condition} \
+                "insert into views.{name} as t ({columns}) select {rows} where {condition} \
                  on conflict ({key}) do update set {sets}"
             ));
         }
