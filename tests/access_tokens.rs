@@ -69,6 +69,9 @@ on_each_engine! {
         let list = service.get("/api/v1/tokens").await;
         assert!(!list.text.contains(token) && !list.text.contains("hash"), "it is shown once: {}", list.text);
         assert_eq!(listed(&service, &made["id"]).await["groups"], json!(["audit", "ops"]));
+        let shown = service.get(answer.header("location")).await;
+        assert_eq!(shown.expect(200), listed(&service, &made["id"]).await, "where the answer said it is");
+        assert!(!shown.text.contains(token) && shown.header("cache-control") == "no-store");
 
         // It is no more than it says: a customer's reader lists no tenants.
         let tenants = service.request("GET", "/api/v1/msp/tenants").header("authorization", format!("Token {token}"));
@@ -116,11 +119,15 @@ on_each_engine! {
             assert_eq!((again.status, again.header("tenure-position")), (204, ""), "nothing happened");
             let listed = listed(&service, &made["id"]).await;
             assert!(listed["status"] == "revoked" && listed["revokedUtc"].is_string(), "{listed}");
+            let path = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
+            assert_eq!(service.get(&path).await.expect(200), listed);
         }
         for id in ["01900000-0000-7000-8000-00000000ffff", "nbp_", "%00"] {
             let answer = Answer::of(service.as_msp("DELETE", &format!("/api/v1/tokens/{id}"))).await;
             answer.expect_problem(404, "not-found");
+            service.get(&format!("/api/v1/tokens/{id}")).await.expect_problem(404, "not-found");
         }
+        service.get("/api/v1/tokens/01900000-0000-7000-8000-00000000ffff?x=1").await.expect_problem(400, "invalid-parameter");
         let with_body = service.as_msp("DELETE", "/api/v1/tokens/01900000-0000-7000-8000-00000000ffff");
         Answer::of(with_body.json(&json!({"why": "?"}))).await.expect_problem(400, "validation-failed");
     }

@@ -187,6 +187,11 @@ impl Two {
         self.ask(&operation, &Value::Null, role, of, of).await
     }
 
+    async fn show_token(&self, id: &Value, role: Role, of: TenantId) -> Answer {
+        let operation = format!("GET /api/v1/tokens/{}", id.as_str().unwrap());
+        self.ask(&operation, &Value::Null, role, of, of).await
+    }
+
     async fn token_ids(&self, role: Role, of: TenantId) -> Vec<Value> {
         let list = self.ask("GET /api/v1/tokens", &Value::Null, role, of, of).await.expect(200);
         list.as_array().unwrap().iter().map(|token| token["id"].clone()).collect()
@@ -216,7 +221,12 @@ async fn every_role_has_tokens_of_its_own_and_an_msps_administrator_those_of_its
             ] {
                 let seen = two.token_ids(other, asker).await.contains(id);
                 assert_eq!(seen, is_visible, "{other} of {asker} sees the token of {role} of {of}");
-                if !is_visible {
+                let shown = two.show_token(id, other, asker).await;
+                if is_visible {
+                    assert_eq!(&shown.expect(200)["id"], id);
+                } else {
+                    let problem = shown.expect_problem(404, "not-found");
+                    assert!(problem.get("detail").is_none(), "a foreign token looks absent: {problem}");
                     two.revoke_token(id, other, asker).await.expect_problem(404, "not-found");
                 }
             }

@@ -41,6 +41,7 @@ async fn the_document_names_every_route_and_the_router_serves_each() {
         "GET /api/v1/system/health/ping",
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
+        "GET /api/v1/tokens/{tokenId}",
         "DELETE /api/v1/tokens/{tokenId}",
     ];
     assert_eq!(named, expected);

@@ -126,21 +126,39 @@ pub async fn list(
 ) -> Result<Vec<TokenRecord>, QueryError> {
     // Greater than every uuid.
     let before = after.map_or_else(|| "g".to_owned(), |after| after.to_string());
-    let (condition, mut params) = match scope {
-        TokenScope::Tree(msp) => ("msp_id = $1 and token_id < $2", vec![Cell::from(msp.to_string()), before.into()]),
-        TokenScope::Own { created_by, token } => {
-            let token = token.map_or_else(String::new, |token| token.to_string());
-            let params = vec![Cell::from(created_by.to_string()), before.into(), token.into()];
-            ("(created_by = $1 or token_id = $3) and token_id < $2", params)
-        }
-    };
-    params.push(i64::from(limit).into());
+    let (condition, mut params) = scope.condition();
+    params.extend([before.into(), i64::from(limit).into()]);
+    let (columns, count) = (TOKENS.column_list(), params.len());
     let sql = format!(
-        "select {} from {{access_tokens}} where {condition} order by token_id desc limit ${}",
-        TOKENS.column_list(),
-        params.len()
+        "select {columns} from {{access_tokens}} where {condition} and token_id < ${} order by token_id desc limit ${count}",
+        count - 1
     );
     records(views.query(View::AccessTokens, &sql, params).await?)
+}
+
+/// The token, if it is in the scope.
+///
+/// # Errors
+/// [`QueryError`] when the views can't be read.
+pub async fn find(views: &Views, scope: &TokenScope, id: AccessTokenId) -> Result<Option<TokenRecord>, QueryError> {
+    let (condition, mut params) = scope.condition();
+    params.push(id.to_string().into());
+    let (columns, count) = (TOKENS.column_list(), params.len());
+    let sql = format!("select {columns} from {{access_tokens}} where {condition} and token_id = ${count}");
+    Ok(records(views.query(View::AccessTokens, &sql, params).await?)?.pop())
+}
+
+impl TokenScope {
+    /// As a condition of SQL, with its parameters from `$1` on.
+    fn condition(&self) -> (&'static str, Vec<Cell>) {
+        match self {
+            Self::Tree(msp) => ("msp_id = $1", vec![msp.to_string().into()]),
+            Self::Own { created_by, token } => {
+                let token = token.map_or_else(String::new, |token| token.to_string());
+                ("(created_by = $1 or token_id = $2)", vec![created_by.to_string().into(), token.into()])
+            }
+        }
+    }
 }
 
 /// All tokens that were not revoked.

@@ -51,7 +51,11 @@ pub fn routes(config: &mut ServiceConfig) {
                     .route(reading().to(tokens::list::list))
                     .route(web::post().to(tokens::create::create)),
             )
-            .service(at("/tokens/{tokenId}", "DELETE").route(web::delete().to(tokens::revoke::revoke)))
+            .service(
+                at("/tokens/{tokenId}", "GET, HEAD, DELETE")
+                    .route(reading().to(tokens::detail::detail))
+                    .route(web::delete().to(tokens::revoke::revoke)),
+            )
             .service(at("/me", "GET, HEAD").route(reading().to(me::me)))
             .service(at("/system/health/ping", "GET, HEAD").route(reading().to(system::ping))),
     );

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::tenants::{self, deprovision, detail, list, provision, reinstate, restore, suspend, update, usage};
-use super::tokens::{create, list as list_tokens, revoke};
+use super::tokens::{create, detail as token_detail, list as list_tokens, revoke};
 use super::{billing, me, problem, system};
 use crate::http::answers;
 
@@ -31,7 +31,8 @@ const EVERYWHERE: [(&str, &str); 5] = [
     paths(
         provision::provision, list::list, detail::detail, update::update, suspend::suspend, reinstate::reinstate,
         deprovision::deprovision, restore::restore, usage::report, billing::of_tenant, billing::of_msp,
-        billing::reconciliation::reconcile, create::create, list_tokens::list, revoke::revoke, me::me, system::ping,
+        billing::reconciliation::reconcile, create::create, list_tokens::list,
+        token_detail::detail, revoke::revoke, me::me, system::ping,
     ),
     components(schemas(problem::ProblemSchema, tenants::TenantDetail)),
     security(("bearer" = [])),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tenure_aggregates::access_token::{Event, LastUse, last_use};
 use tenure_aggregates::values::{Groups, TokenHash};
@@ -26,6 +26,10 @@ struct Token {
 
 impl Token {
     async fn make(cell: &Cell, tenant: TenantId) -> (Self, Position) {
+        Self::make_until(cell, tenant, Utc::now() + TimeDelta::days(1)).await
+    }
+
+    async fn make_until(cell: &Cell, tenant: TenantId, expires_at: DateTime<Utc>) -> (Self, Position) {
         let id = AccessTokenId::from_uuid(Uuid::now_v7());
         let token = Self { id, tenant, hash: NewSecret::generate().hash() };
         let (at, name) = (Utc::now(), "t".parse().unwrap());
@@ -37,7 +41,7 @@ impl Token {
             groups: Groups::parse(&["ops"]).unwrap(),
             hash: token.hash,
             created_by: "anna".parse().unwrap(),
-            expires_at: at + TimeDelta::days(1),
+            expires_at,
             at,
         };
         let position = token.append(cell, created.name(), serde_json::to_value(&created).unwrap()).await;
@@ -82,6 +86,22 @@ async fn a_token_is_known_from_its_making_to_its_end() {
     assert!(gate.wait_for(token.used(&cell).await, SOON).await);
     assert_eq!(gate.access_token(&token.hash), Err(NOT_LIVE));
     assert_eq!(gate.access_token(&NewSecret::generate().hash()), Err(NOT_LIVE));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_forgotten_after_a_day() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let (long_ago, _) = Token::make_until(&cell, msp, Utc::now() - TimeDelta::hours(25)).await;
+    let (of_late, made) = Token::make_until(&cell, msp, Utc::now() - TimeDelta::hours(23)).await;
+    assert!(gate.wait_for(made, SOON).await);
+    assert_eq!(gate.access_token(&long_ago.hash), Err(NOT_LIVE));
+    assert!(gate.access_token(&of_late.hash).is_ok(), "whose time is told to whoever comes with it");
+    // What is left of it harms nobody: it can still be used on paper, and revoked.
+    long_ago.used(&cell).await;
+    assert!(gate.wait_for(long_ago.revoke(&cell).await, SOON).await);
+    assert!(gate.access_token(&of_late.hash).is_ok());
 }
 
 #[tokio::test]

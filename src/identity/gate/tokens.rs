@@ -1,10 +1,10 @@
 //! What events mean to the gate about personal access tokens: which are alive, what each stands for, and when it was last
-//! used. Of a revoked one nothing is kept.
+//! used. Of a revoked one nothing is kept, of an expired one only for a while.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tenure_aggregates::access_token::{Event, LastUse};
 use tenure_aggregates::values::{Groups, TokenHash};
 use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, TenantId, decode_text};
@@ -36,11 +36,15 @@ pub struct KnownToken {
     pub uses: Folded<LastUse>,
 }
 
-/// All tokens that are alive, expired ones included.
+/// For how long an expired token is known, so that whoever comes with it learns what is wrong with it.
+const EXPIRED_FOR: TimeDelta = TimeDelta::days(1);
+
+/// All tokens that are alive, and those that expired a short while ago.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     known: HashMap<AccessTokenId, Entry>,
     by_hash: HashMap<TokenHash, AccessTokenId>,
+    by_expiry: BTreeSet<(DateTime<Utc>, AccessTokenId)>,
 }
 
 #[derive(Debug)]
@@ -111,6 +115,7 @@ impl Tokens {
                 // Read again, it must not forget what the views knew of its uses.
                 let uses = self.get(id).map_or_else(Folded::default, |known| known.uses.clone());
                 let groups = Arc::new(groups);
+                self.forget_expired(event.recorded_at);
                 self.insert(KnownToken {
                     id,
                     hash,
@@ -125,9 +130,7 @@ impl Tokens {
                 None
             }
             Ok(Event::Revoked { .. }) => {
-                if let Some(entry) = self.known.remove(&id) {
-                    self.by_hash.remove(&entry.token.hash);
-                }
+                self.remove(id);
                 None
             }
             Err(cause) => {
@@ -155,6 +158,22 @@ impl Tokens {
 
     fn insert(&mut self, token: KnownToken) {
         self.by_hash.insert(token.hash, token.id);
+        self.by_expiry.insert((token.expires_at, token.id));
         self.known.insert(token.id, Entry { token, is_undecidable: false });
+    }
+    fn remove(&mut self, id: AccessTokenId) {
+        if let Some(Entry { token, .. }) = self.known.remove(&id) {
+            self.by_hash.remove(&token.hash);
+            self.by_expiry.remove(&(token.expires_at, id));
+        }
+    }
+
+    /// A token that was made with another one expires no later, so that nothing is left of it either.
+    fn forget_expired(&mut self, now: DateTime<Utc>) {
+        while let Some(&(expires_at, id)) = self.by_expiry.first()
+            && now - expires_at > EXPIRED_FOR
+        {
+            self.remove(id);
+        }
     }
 }

@@ -3,9 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, LINK};
 use tenure_aggregates::AccessTokenId;
-use tenure_projections::access_tokens::{self, TokenRecord, TokenScope};
+use tenure_projections::access_tokens::{self, TokenRecord};
 
-use super::{TokenSummary, administers, maker};
+use super::{TokenSummary, administers, scope};
 use crate::http::query::BadQuery;
 use crate::identity::Action;
 use crate::native::call::{Call, Operation};
@@ -49,14 +49,9 @@ pub async fn list(call: Call<ListTokens>) -> Result<HttpResponse, Problem> {
     let after: Option<AccessTokenId> = query.take("after", "a cursor from a Link header")?;
     call.catch_up().await?;
     let (app, principal) = (&call.app, &call.principal);
-    let runs_all = administers(&app.identity, principal, principal.tenant);
-    let scope = if runs_all {
-        TokenScope::Tree(principal.tenant)
-    } else {
-        TokenScope::Own { created_by: maker(principal)?, token: principal.access_token }
-    };
+    let scope = scope(&app.identity, principal)?;
     // One more than the page holds tells whether another page follows.
-    let mut records = access_tokens::list(&app.views, &scope, after, size + 1).await?;
+    let mut records = access_tokens::list(&app.views, &scope.tokens, after, size + 1).await?;
     let goes_on = records.len() > size as usize;
     records.truncate(size as usize);
     let mut response = HttpResponse::Ok();
@@ -65,7 +60,7 @@ pub async fn list(call: Call<ListTokens>) -> Result<HttpResponse, Problem> {
         response.insert_header((LINK, next));
     }
     // A tenant may have left the tree since.
-    records.retain(|record| !runs_all || administers(&app.identity, principal, record.tenant_id));
+    records.retain(|record| !scope.runs_all || administers(&app.identity, principal, record.tenant_id));
     let now = app.clock.now();
     let is_cut_off = |record: &TokenRecord| app.identity.gate().is_cut_off(record.token_id);
     let body: Vec<_> = records.iter().map(|record| TokenSummary::of(record, is_cut_off(record), now)).collect();

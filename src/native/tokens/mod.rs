@@ -1,6 +1,7 @@
 //! Personal access tokens as the native dialect shows them. One file per operation; what they share stands here.
 
 pub mod create;
+pub mod detail;
 pub mod list;
 pub mod revoke;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use tenure_aggregates::access_token::Details;
 use tenure_aggregates::values::{Groups, PrincipalId};
 use tenure_aggregates::{AccessTokenId, TenantId};
-use tenure_projections::access_tokens::TokenRecord;
+use tenure_projections::access_tokens::{TokenRecord, TokenScope};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -112,6 +113,23 @@ fn names(groups: &Groups) -> Vec<String> {
 /// The principal as tokens name it that it makes.
 fn maker(principal: &Principal) -> Result<PrincipalId, Problem> {
     PrincipalId::parse(&principal.id()).map_err(|_| errors::internal())
+}
+
+/// The tokens that a principal may see.
+struct Visible {
+    tokens: TokenScope,
+    /// It runs all of its tree's, not only its own.
+    runs_all: bool,
+}
+
+fn scope(identity: &Identity, principal: &Principal) -> Result<Visible, Problem> {
+    let runs_all = administers(identity, principal, principal.tenant);
+    let tokens = if runs_all {
+        TokenScope::Tree(principal.tenant)
+    } else {
+        TokenScope::Own { created_by: maker(principal)?, token: principal.access_token }
+    };
+    Ok(Visible { tokens, runs_all })
 }
 
 /// Whether the principal runs all tokens that act in the tenant, not only its own.
