@@ -257,6 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_same_number_afterwards() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..10_000 {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            let number = f64::from_bits(bits);
+            if number.is_finite() {
+                let payload = json!([number]);
+                assert_eq!(sealed(&payload).unwrap(), payload.to_string());
+            }
+        }
+    }
+
+    #[test]
     fn a_value_within_a_personal_one_is_sealed_with_it() {
         let payload = json!({"a": {"$personal": [{"$personal": 1}]}});
         assert_eq!(sealed(&payload).unwrap(), json!({"a": {"$sealed": "/a=[{\"$personal\":1}]"}}).to_string());
