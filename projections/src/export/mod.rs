@@ -27,6 +27,7 @@ mod replay;
 mod rescan;
 mod session;
 mod settings;
+mod size;
 mod status;
 mod topics;
 mod torn;

@@ -18,6 +18,7 @@ use super::progress::Progress;
 use super::record::{Envelope, Record};
 use super::session::KeptSession;
 use super::settings::{ExportSettings, Step};
+use super::size::Size;
 use super::status::{Board, ExportState};
 use super::transaction::Transactions;
 use super::trouble::{Trouble, blocking, chain};
@@ -28,12 +29,6 @@ use crate::billing::BillingEvent;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long events are gathered for a transaction after the first one, when there is no lag.
 const GATHERED_FOR: Duration = Duration::from_millis(50);
-/// Events in a transaction: as many as the brokers take in well below the two seconds that none may last.
-const MOST: usize = 10_000;
-const FEWEST: usize = 100;
-const AT_FIRST: usize = 1_000;
-const TOO_LONG: Duration = Duration::from_millis(800);
-const QUICK: Duration = Duration::from_millis(300);
 /// How long a database may take at a stop to hear how far it has got, and that the lease is given back.
 const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 /// Waits after failures.
@@ -56,6 +51,7 @@ pub(super) struct Worker {
     pub board: Arc<Board>,
     stop: watch::Receiver<bool>,
     envelope: Envelope,
+    size: Size,
     /// This process.
     holder: Uuid,
     term: Option<Arc<Term>>,
@@ -67,9 +63,9 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(settings: Arc<ExportSettings>, views: Views, board: Arc<Board>, stop: watch::Receiver<bool>) -> Self {
-        let envelope = Envelope::new(&settings);
+        let (envelope, size) = (Envelope::new(&settings), Size::default());
         let (holder, lease, ledger) = (Uuid::now_v7(), Arc::default(), Mutex::default());
-        Self { settings, views, board, stop, envelope, holder, term: None, lease, ledger }
+        Self { settings, views, board, stop, envelope, size, holder, term: None, lease, ledger }
     }
 
     pub async fn run(mut self) {
@@ -176,7 +172,6 @@ impl Worker {
     ) -> Result<Infallible, Trouble> {
         self.board.stands_at(place.position());
         self.board.state(ExportState::Exporting, None);
-        let mut limit = AT_FIRST;
         let mut ahead: Option<Ready> = None;
         let (mut looked, mut watch) = (Instant::now(), Watch::new());
         loop {
@@ -187,7 +182,7 @@ impl Worker {
             }
             let ready = match ahead.take() {
                 Some(ready) => ready,
-                None => self.ready(&place, limit).await?,
+                None => self.ready(&place, self.size.get()).await?,
             };
             let (records, last, is_full) = match ready {
                 Ready::Records { records, last, is_full } => (records, last, is_full),
@@ -210,22 +205,18 @@ impl Worker {
             let sent = self.commit(transactions, records, next.clone());
             let sent = if is_full {
                 // The next page is made ready while the brokers take this one.
-                let (sent, page) = tokio::join!(sent, self.ready(&next, limit));
+                let (sent, page) = tokio::join!(sent, self.ready(&next, self.size.get()));
                 ahead = page.ok();
                 sent
             } else {
                 sent.await
             };
-            place = sent?;
+            place = sent.inspect_err(|_| self.size.failed())?;
             self.board.committed(count, place.position());
             self.board.state(ExportState::Exporting, None);
             self.settings.observe(Step::BeforeCopy);
             self.remember(&place).await;
-            limit = match began.elapsed() {
-                long if long > TOO_LONG => (limit / 2).max(FEWEST),
-                quick if quick < QUICK && is_full => (limit * 2).min(MOST),
-                _ => limit,
-            };
+            self.size.committed(began.elapsed(), is_full);
         }
     }
 

@@ -119,6 +119,32 @@ async fn whatever_the_network_does_events_arrive_once_and_commands_go_on() {
     stops_with_a_transaction_in_hand(&broker, &proxy, &settings, &views, world).await;
 }
 
+/// Where as many events as usual take longer than a transaction may, fewer are sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_narrow_network_events_arrive_in_smaller_transactions() {
+    /// Bytes a second: a thousand events, of about 1 kB each, take three times as long as a transaction may.
+    const BANDWIDTH: u64 = 80_000;
+    if shared_kafka().is_none() {
+        return;
+    }
+    let (broker, proxy) = KafkaBroker::start_behind_proxy(&[]).await;
+    let settings = ExportSettings { transaction_timeout: TRANSACTION_TIMEOUT, ..settings(proxy.url()) };
+    let deployment = Deployment::sqlite().await;
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    let tenant = customers(&mut world, 1).await[0];
+    world.toggle(tenant, 2_000).await;
+    passed(&views, world.head).await;
+
+    proxy.narrow(BANDWIDTH);
+    let export = Export::start(settings.clone(), &views);
+    goes_on(&export).await;
+    proxy.narrow(0);
+    caught_up(&export, &world).await;
+    assert_exported(&views, &settings, &broker.bootstrap()).await;
+    export.shutdown().await;
+}
+
 /// A stop ends the transaction, so that no reader is held up, and does not take long while nobody answers.
 async fn stops_with_a_transaction_in_hand(
     broker: &KafkaBroker,

@@ -41,6 +41,8 @@ struct Shared {
     is_silent: watch::Sender<bool>,
     /// How long each packet is on its way, in milliseconds.
     latency: AtomicU64,
+    /// How many bytes pass in a second, on each connection; 0 for as many as there are.
+    bandwidth: AtomicU64,
     /// How long it takes to connect, in milliseconds.
     slowness: AtomicU64,
     held: Mutex<Option<Held>>,
@@ -104,6 +106,11 @@ impl Proxy {
         self.shared.latency.store(millis(latency), Ordering::SeqCst);
     }
 
+    /// From here on no more than this many bytes a second pass on each connection.
+    pub fn narrow(&self, bandwidth: u64) {
+        self.shared.bandwidth.store(bandwidth, Ordering::SeqCst);
+    }
+
     /// Nothing arrives any more, in either direction, and nobody is told: connections stay open.
     pub fn fall_silent(&self) {
         self.shared.is_silent.send_replace(true);
@@ -150,6 +157,7 @@ async fn serve(server: String) -> (u16, Arc<Shared>) {
         is_up: watch::Sender::new(true),
         is_silent: watch::Sender::new(false),
         latency: AtomicU64::new(0),
+        bandwidth: AtomicU64::new(0),
         slowness: AtomicU64::new(0),
         held: Mutex::default(),
     });
@@ -170,7 +178,7 @@ impl Shared {
     /// Forwards both ways until one end closes or the fault comes; returning breaks the connection.
     async fn connect(self: Arc<Self>, mut client: TcpStream) {
         tokio::time::sleep(Duration::from_millis(self.slowness.load(Ordering::SeqCst))).await;
-        self.travel().await;
+        self.travel(0).await;
         let Ok(mut server) = TcpStream::connect(&self.server).await else { return };
         let mut is_up = self.is_up.subscribe();
         let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
@@ -180,11 +188,11 @@ impl Shared {
             tokio::select! {
                 () = async { drop(is_up.wait_for(|up| !up).await) } => return,
                 Ok(length) = server.read(&mut answered) => {
-                    self.travel().await;
+                    self.travel(length).await;
                     if length == 0 || client.write_all(&answered[..length]).await.is_err() { return }
                 }
                 Ok(length) = client.read(&mut asked) => {
-                    self.travel().await;
+                    self.travel(length).await;
                     statement.extend(&asked[..length]);
                     let is_complete = !is_writer || statement.ends_with(SYNC) || statement.starts_with(GOODBYE);
                     if length == 0 || is_complete && self.forward(is_writer, &mut statement, &mut server).await {
@@ -200,12 +208,16 @@ impl Shared {
         }
     }
 
-    /// A packet's way through the network.
-    async fn travel(&self) {
+    /// The way of a packet of this many bytes through the network.
+    async fn travel(&self, length: usize) {
         drop(self.is_silent.subscribe().wait_for(|silent| !silent).await);
         let latency = self.latency.load(Ordering::SeqCst);
-        if latency > 0 {
-            tokio::time::sleep(Duration::from_millis(latency)).await;
+        let passing = match self.bandwidth.load(Ordering::SeqCst) {
+            0 => 0,
+            bandwidth => u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(1_000) / bandwidth,
+        };
+        if latency + passing > 0 {
+            tokio::time::sleep(Duration::from_millis(latency + passing)).await;
         }
     }
 
