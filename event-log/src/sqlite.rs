@@ -12,6 +12,7 @@ mod connection;
 mod reader;
 mod rows;
 mod worker;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
-//! One batch, one transaction, one flush. Each member is checked, then written, so that an offender leaves no trace.
+//! One batch, one transaction, one flush.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use uuid::Uuid;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::write::{Failure, Statements};
 use super::{check, rows};
 use crate::append::Appended;
-use crate::engine::{BatchAnswer, EngineError, KeyId, Prepared, PreparedStream, StoredKey};
+use crate::engine::{BatchAnswer, EngineError, Prepared};
 use crate::position::Position;
 
 /// Writes what breaks no rule, and flushes only if there is such. An error other than [`EngineError::AnswerLost`] means
@@ -18,33 +18,76 @@ pub(super) fn append_batch(
     batch: &[Prepared],
     now: DateTime<Utc>,
 ) -> Result<BatchAnswer, EngineError> {
-    // Immediate: a transaction that begins with a read can't be upgraded behind somebody else's write.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(answer) = append_all(connection, batch, now)? {
+        return Ok(answer);
+    }
+    // Each member is checked, then written, so that an offender leaves no trace.
+    let transaction = begin(connection)?;
     let (before, last_recorded) = head(&transaction)?;
-    let mut head = before;
-    // Whether a request has expired is not judged by it: where the clock went back, all new ones would have.
-    let recorded_at = now.max(last_recorded);
+    let (mut head, recorded_at) = (before, now.max(last_recorded));
     let mut answer = Vec::with_capacity(batch.len());
+    let mut statements = Statements::prepare(&transaction)?;
     for member in batch {
         answer.push(match check::first_offence(&transaction, member, now)? {
             None => {
                 let first = head.next();
-                head = write(&transaction, member, head, recorded_at)?;
+                head = statements.write(member, head, recorded_at, now).map_err(Failure::after_check)?;
                 Ok(Appended { first, last: head, recorded_at })
             }
             // A conflict with one's own command is no conflict.
             Some(offence) => committed(&transaction, member)?.ok_or(offence),
         });
     }
-    if head == before {
-        return Ok(answer);
+    drop(statements);
+    if head > before {
+        finish(transaction, batch, head, recorded_at, now)?;
     }
+    Ok(answer)
+}
+
+/// Writes the whole batch without a look at what its keys guard anyway. `None`, and nothing written, if any member breaks a
+/// rule: which one, and which rule, is for a closer look.
+fn append_all(
+    connection: &mut Connection,
+    batch: &[Prepared],
+    now: DateTime<Utc>,
+) -> Result<Option<BatchAnswer>, EngineError> {
+    let transaction = begin(connection)?;
+    let (mut head, last_recorded) = head(&transaction)?;
+    let recorded_at = now.max(last_recorded);
+    let mut answer = Vec::with_capacity(batch.len());
+    let mut statements = Statements::prepare(&transaction)?;
+    for member in batch {
+        let first = head.next();
+        head = match statements.write(member, head, recorded_at, now) {
+            Ok(last) => last,
+            Err(Failure::Rule(_)) => return Ok(None),
+            Err(Failure::Engine(error)) => return Err(error),
+        };
+        answer.push(Ok(Appended { first, last: head, recorded_at }));
+    }
+    drop(statements);
+    finish(transaction, batch, head, recorded_at, now)?;
+    Ok(Some(answer))
+}
+
+/// Rolled back when dropped. Immediate: a transaction that begins with a read can't be upgraded behind somebody else's write.
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, EngineError> {
+    Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+}
+
+fn finish(
+    transaction: Transaction<'_>,
+    batch: &[Prepared],
+    head: Position,
+    recorded_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
     forget_expired(&transaction, batch, now)?;
     transaction
         .prepare_cached("UPDATE log_head SET position = ?1, recorded_at = ?2")?
         .execute(params![head.get(), rows::micros(recorded_at)])?;
-    transaction.commit().map_err(rows::commit_failed)?;
-    Ok(answer)
+    transaction.commit().map_err(rows::commit_failed)
 }
 
 /// Which members are in the log, each found by its own command id.
@@ -79,129 +122,6 @@ pub(super) fn store_fingerprint(connection: &Connection, ours: &str) -> Result<S
 fn head(connection: &Connection) -> Result<(Position, DateTime<Utc>), EngineError> {
     let mut statement = connection.prepare_cached("SELECT position, recorded_at FROM log_head")?;
     Ok(statement.query_row([], |row| Ok((Position::new(row.get(0)?), rows::time(row, 1)?)))?)
-}
-
-/// Writes a member that breaks no rule, from the position after `head` on; answers the new head.
-fn write(
-    connection: &Connection,
-    member: &Prepared,
-    head: Position,
-    recorded_at: DateTime<Utc>,
-) -> Result<Position, EngineError> {
-    let mut last = head;
-    for stream in &member.streams {
-        last = write_events(connection, stream, last, recorded_at)?;
-    }
-    for claim in &member.releases {
-        connection
-            .prepare_cached("DELETE FROM claims WHERE scope = ?1 AND key = ?2")?
-            .execute(params![claim.scope, claim.key])?;
-    }
-    for claim in &member.claims {
-        connection.prepare_cached("INSERT INTO claims (scope, key, owner) VALUES (?1, ?2, ?3)")?.execute(params![
-            claim.scope,
-            claim.key,
-            claim.owner
-        ])?;
-    }
-    for change in &member.limits {
-        let Some((used, max)) = check::limit_after(connection, change)? else {
-            return Err(EngineError::Corrupt(format!("limit {} changed between check and write", change.scope)));
-        };
-        connection
-            .prepare_cached(
-                "INSERT INTO quotas (scope, key, used, max) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (scope, key) DO UPDATE SET used = excluded.used, max = excluded.max",
-            )?
-            .execute(params![change.scope, change.key, used, max])?;
-    }
-    for key in &member.keys {
-        write_key(connection, key)?;
-    }
-    for tenant_id in &member.erase_tenants {
-        erase(connection, *tenant_id)?;
-    }
-    write_idempotency(connection, member)?;
-    Ok(last)
-}
-
-fn write_events(
-    connection: &Connection,
-    stream: &PreparedStream,
-    head: Position,
-    recorded_at: DateTime<Utc>,
-) -> Result<Position, EngineError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, tenant_id, event_type, event_version,
-             payload, metadata, recorded_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    let mut position = head;
-    for (sequence, event) in (stream.expected + 1..).zip(&stream.events) {
-        position = position.next();
-        statement.execute(params![
-            position.get(),
-            stream.stream.aggregate_type,
-            stream.stream.aggregate_id,
-            sequence,
-            stream.tenant_id.as_bytes(),
-            event.event_type,
-            event.event_version,
-            event.payload.text(),
-            event.metadata.text(),
-            rows::micros(recorded_at),
-        ])?;
-    }
-    Ok(position)
-}
-
-fn write_key(connection: &Connection, key: &StoredKey) -> Result<(), EngineError> {
-    let tenant_id = key.tenant_id.as_bytes();
-    match &key.id {
-        KeyId::Tenant(_) => connection
-            .prepare_cached("INSERT INTO tenant_keys (tenant_id, wrapped) VALUES (?1, ?2)")?
-            .execute(params![tenant_id, key.wrapped])?,
-        KeyId::Stream(stream) => connection
-            .prepare_cached(
-                "INSERT INTO stream_keys (aggregate_type, aggregate_id, tenant_id, wrapped) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![stream.aggregate_type, stream.aggregate_id, tenant_id, key.wrapped])?,
-    };
-    Ok(())
-}
-
-/// Takes the bytes out of the tenant's keys. A tenant that never had a key gets a destroyed one, so that none is made
-/// later.
-fn erase(connection: &Connection, tenant_id: Uuid) -> Result<(), EngineError> {
-    let tenant_id = tenant_id.as_bytes();
-    connection
-        .prepare_cached(
-            "INSERT INTO tenant_keys (tenant_id, wrapped) VALUES (?1, NULL)
-             ON CONFLICT (tenant_id) DO UPDATE SET wrapped = NULL",
-        )?
-        .execute([tenant_id])?;
-    connection.prepare_cached("UPDATE stream_keys SET wrapped = NULL WHERE tenant_id = ?1")?.execute([tenant_id])?;
-    Ok(())
-}
-
-fn write_idempotency(connection: &Connection, member: &Prepared) -> Result<(), EngineError> {
-    let Some(record) = &member.idempotency else { return Ok(()) };
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO idempotency (principal, key, request_hash, aggregate_type, aggregate_id, sequence,
-             status, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    statement.execute(params![
-        record.principal,
-        record.key,
-        record.request_hash,
-        record.stream.aggregate_type,
-        record.stream.aggregate_id,
-        record.sequence,
-        record.status,
-        rows::micros(record.expires_at),
-    ])?;
-    Ok(())
 }
 
 /// Takes out up to twice as many expired records as the batch brings, so that the table stays as long as a day is.

@@ -1,5 +1,6 @@
-//! The rules of an append, looked at before anything of it is written. There is no other writer, so what holds at the
-//! look holds at the write; and members of the same batch that were written before are seen too.
+//! The rules of an append, looked at before anything of it is written, where a batch can't be written as a whole. There is no
+//! other writer, so what holds at the look holds at the write; and members of the same batch that were written before are seen
+//! too.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -34,14 +35,11 @@ pub(super) fn first_offence(
             return Ok(Some(Violation::GuardMoved { stream: guard.stream.clone(), expected: guard.sequence }.into()));
         }
     }
-    for tenant_id in &member.sealed_tenants {
-        let key = super::reader::keys(connection, &[KeyId::Tenant(*tenant_id)])?;
-        if key.iter().any(|key| key.wrapped.is_none()) {
-            return Ok(Some(Violation::KeyDestroyed { tenant_id: *tenant_id }.into()));
-        }
+    if let Some(tenant_id) = destroyed_key(connection, member)? {
+        return Ok(Some(Violation::KeyDestroyed { tenant_id }.into()));
     }
     for key in &member.keys {
-        if let Some(offence) = key_offence(connection, member, key)? {
+        if let Some(offence) = key_offence(connection, key)? {
             return Ok(Some(offence));
         }
     }
@@ -76,7 +74,7 @@ pub(super) fn limit_after(connection: &Connection, change: &LimitChange) -> Resu
 }
 
 /// The sequence of the stream's last event; 0 if there is none.
-fn sequence(connection: &Connection, stream: &StreamId) -> Result<u64, EngineError> {
+pub(super) fn sequence(connection: &Connection, stream: &StreamId) -> Result<u64, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(max(sequence), 0) FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2",
     )?;
@@ -98,18 +96,28 @@ fn releases(member: &Prepared, claim: &Claim, holder: &str) -> bool {
     member.releases.iter().any(|held| held.scope == claim.scope && held.key == claim.key && held.owner == holder)
 }
 
-/// A key may be made once, and a stream's only under a tenant's that lives.
-fn key_offence(connection: &Connection, member: &Prepared, key: &StoredKey) -> Result<Option<Offence>, EngineError> {
-    let destroyed = || Some(Violation::KeyDestroyed { tenant_id: key.tenant_id }.into());
-    let mut look_at = vec![key.id.clone()];
-    if matches!(key.id, KeyId::Stream(_)) && !brings_tenant_key(member, key.tenant_id) {
-        look_at.push(KeyId::Tenant(key.tenant_id));
+/// A tenant under whose key the member seals, or makes a stream's, and whose key was destroyed.
+pub(super) fn destroyed_key(connection: &Connection, member: &Prepared) -> Result<Option<Uuid>, EngineError> {
+    let of_streams = member.keys.iter().filter(|key| matches!(key.id, KeyId::Stream(_))).map(|key| key.tenant_id);
+    for tenant_id in member.sealed_tenants.iter().copied().chain(of_streams) {
+        if brings_tenant_key(member, tenant_id) {
+            continue;
+        }
+        let key = super::reader::keys(connection, &[KeyId::Tenant(tenant_id)])?;
+        if key.iter().any(|key| key.wrapped.is_none()) {
+            return Ok(Some(tenant_id));
+        }
     }
-    let stored = super::reader::keys(connection, &look_at)?;
-    if stored.iter().any(|stored| stored.wrapped.is_none()) {
-        return Ok(destroyed());
-    }
-    Ok(stored.iter().any(|stored| stored.id == key.id).then_some(Offence::KeyExists))
+    Ok(None)
+}
+
+/// A key may be made once.
+fn key_offence(connection: &Connection, key: &StoredKey) -> Result<Option<Offence>, EngineError> {
+    let stored = super::reader::keys(connection, std::slice::from_ref(&key.id))?;
+    Ok(stored.first().map(|stored| match stored.wrapped {
+        Some(_) => Offence::KeyExists,
+        None => Violation::KeyDestroyed { tenant_id: key.tenant_id }.into(),
+    }))
 }
 
 fn brings_tenant_key(member: &Prepared, tenant_id: Uuid) -> bool {

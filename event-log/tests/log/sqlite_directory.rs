@@ -106,3 +106,13 @@ pub fn descriptors(file: &Path) -> (usize, usize) {
     }
     (writing, reading)
 }
+
+#[test]
+fn sqlite_is_built_as_its_connections_need_it() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+    let options: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let advice = "LIBSQLITE3_FLAGS of .cargo/config.toml did not reach the build (docs/adr/0017)";
+    assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{advice}: {options:?}");
+    assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{advice}: {options:?}");
+}

@@ -23,6 +23,9 @@ use crate::generation::{Checkpoint, live_checkpoints};
 /// Pages that the writer keeps, besides those that the system has cached. 64 MiB made nothing faster.
 const CACHE_KIB: i32 = 16 * 1024;
 
+/// Pages in the WAL after which the writer checkpoints, about 64 MB (docs/adr/0017).
+const CHECKPOINT_PAGES: u32 = 16_000;
+
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
 
@@ -182,7 +185,7 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(256);
     Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection)?;
