@@ -195,6 +195,7 @@ fn known_token(record: TokenRecord) -> KnownToken {
         hash: record.hash,
         tenant: record.tenant_id,
         made_with: granting_token(&record.created_by),
+        made_by: record.created_by,
         made_below: record.msp_id,
         role: record.role,
         groups: record.groups.into(),

@@ -20,6 +20,10 @@ pub use last_use::LastUse;
 /// Scope of the claim on a token's hash; never given back, so that no token comes to life twice.
 pub const HASH_CLAIM: &str = "access_token.hash";
 
+/// How many tokens one maker may have that are alive. A slip in a script that makes one for each of its runs shows early, and
+/// every instance can keep them all in memory.
+pub const MOST_ALIVE: usize = 1_000;
+
 /// What somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
@@ -54,6 +58,9 @@ pub struct Granter {
     pub groups: Groups,
     /// The end of the access token that the granter asks with, if it is one: none made with it lives longer.
     pub token_expires_at: Option<DateTime<Utc>>,
+    /// How many tokens are alive that the granter made, or that were made with one of these; if the granter asks with a token,
+    /// those of whoever made it. Of several that are made at the same time none may be counted.
+    pub tokens_alive: usize,
 }
 
 /// What a token stands for, from its making on.
@@ -158,6 +165,9 @@ pub enum Error {
     /// It would outlive the token that it was asked for with.
     #[error("a token made with an access token ends no later than that one, at {end}")]
     OutlivesGranter { end: DateTime<Utc> },
+    /// See [`MOST_ALIVE`].
+    #[error("{MOST_ALIVE} tokens of the same maker are alive, which are all that there may be: revoke some first")]
+    TooMany,
 }
 
 impl Stage {
@@ -203,6 +213,9 @@ impl Granter {
         let expires_at = lifetime.ends_at(at);
         if let Some(end) = self.token_expires_at.filter(|end| *end < expires_at) {
             return Err(Error::OutlivesGranter { end });
+        }
+        if self.tokens_alive >= MOST_ALIVE {
+            return Err(Error::TooMany);
         }
         Ok(Event::Created {
             tenant_id: *tenant_id,

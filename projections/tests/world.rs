@@ -246,6 +246,7 @@ impl World {
             kind: TenantKind::Msp,
             groups: Groups::default(),
             token_expires_at: None,
+            tokens_alive: 0,
         };
         let mut digest = [0; 32];
         digest[..16].copy_from_slice(id.as_uuid().as_bytes());

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::tenant::Stage;
-use tenure_aggregates::values::{Groups, TokenHash};
+use tenure_aggregates::values::{Groups, PrincipalId, TokenHash};
 use tenure_aggregates::{AccessTokenId, Folded, TenantId, TenantKind};
 use tenure_event_log::{EventLog, Milestone, Position, ReadError};
 
@@ -161,6 +161,13 @@ impl Gate {
     #[must_use]
     pub fn is_cut_off(&self, token: AccessTokenId) -> bool {
         self.inner.tokens.read().unwrap_or_else(PoisonError::into_inner).is_cut_off(token)
+    }
+
+    /// How many tokens are alive that this maker made, or that descend from one of these. For a token that makes others: those of
+    /// whoever made it.
+    #[must_use]
+    pub fn tokens_alive(&self, maker: &PrincipalId) -> usize {
+        self.inner.tokens.read().unwrap_or_else(PoisonError::into_inner).alive_of(maker, self.inner.log.clock().now())
     }
 
     /// What is known of a token's uses; `None` if it is not alive.

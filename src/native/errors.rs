@@ -197,6 +197,7 @@ impl From<access_token::Error> for Problem {
         let problem = match &error {
             Error::NeverMade | Error::TenantOutOfReach => return not_found(),
             Error::AlreadyMade { .. } => conflict("token-exists", "The token exists"),
+            Error::TooMany => conflict("too-many-tokens", "Too many tokens are alive"),
             Error::RoleNotHeld { .. } => forbidden("role-not-held", "/role"),
             Error::GroupNotHeld { .. } => forbidden("group-not-held", "/groups"),
             Error::OutlivesGranter { .. } => forbidden("lifetime-not-held", "/expiresInDays"),

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tenure::identity::{DevelopmentKey, Role, TokenRequest};
 use tenure_aggregates::TenantId;
+use tenure_aggregates::access_token::MOST_ALIVE;
 use tenure_aggregates::values::Groups;
 
-use crate::service::{Answer, Service, on_each_engine};
+use crate::service::{Answer, Engine, Service, eventually, on_each_engine};
 
 async fn ask(service: &Service, authorization: &str, body: &Value) -> Answer {
     Answer::of(service.request("POST", "/api/v1/tokens").header("authorization", authorization).json(body)).await
@@ -27,6 +28,35 @@ pub fn person_named(service: &Service, role: Role, tenant: TenantId, groups: &[&
     let groups = Groups::parse(groups).unwrap();
     let subject = Some(subject.to_owned());
     format!("Bearer {}", key.sign(&TokenRequest { role, tenant, subject, groups, now, expires_in }))
+}
+
+#[tokio::test]
+async fn a_maker_has_so_many_tokens_and_no_more() {
+    let service = Service::start(Engine::Sqlite).await;
+    let tenant = service.tenant("acme").await;
+    let named = |subject| person_named(&service, Role::Admin, tenant, &[], subject);
+    let (anna, ben) = (named("0190a0a0-0000-7000-8000-000000000001"), named("0190a0a0-0000-7000-8000-000000000002"));
+    let for_longer = json!({"name": "t", "role": "admin", "expiresInDays": 2});
+    let first = ask(&service, &anna, &for_longer).await.expect(201);
+    let with_it = format!("Token {}", first["token"].as_str().unwrap());
+    let (mut missing, read_only) = (MOST_ALIVE - 1, body("read-only"));
+    while missing > 0 {
+        let asked = (0..missing.min(100)).map(|_| ask(&service, &anna, &read_only));
+        let answers = futures::future::join_all(asked).await;
+        answers.iter().for_each(|answer| drop(answer.expect(201)));
+        missing -= answers.len();
+    }
+    // The gate counts, and the answers did not wait for it.
+    let is_full = async || ask(&service, &anna, &read_only).await.status == 409;
+    eventually("the gate knows them all", is_full).await;
+    for authorization in [&anna, &with_it] {
+        let problem = ask(&service, authorization, &body("read-only")).await.expect_problem(409, "too-many-tokens");
+        assert!(problem["detail"].as_str().unwrap().contains("revoke some first"), "{problem}");
+    }
+    ask(&service, &ben, &body("read-only")).await.expect(201);
+    let revoke = format!("/api/v1/tokens/{}", first["id"].as_str().unwrap());
+    Answer::of(service.request("DELETE", &revoke).header("authorization", &anna)).await.expect(204);
+    eventually("there is room again", async || ask(&service, &anna, &read_only).await.status == 201).await;
 }
 
 on_each_engine! {

@@ -1,7 +1,7 @@
 //! Nobody hands on more than they hold.
 
 use chrono::TimeDelta;
-use tenure_aggregates::access_token::{Command, Error, Event, Granter, NewToken};
+use tenure_aggregates::access_token::{Command, Error, Event, Granter, MOST_ALIVE, NewToken};
 use tenure_aggregates::values::{Groups, TokenLifetime};
 use tenure_aggregates::{AccessToken, Decider, Role, TenantKind};
 
@@ -118,6 +118,13 @@ fn groups_are_the_granters_own_unless_it_runs_the_msp() {
     let in_name_only = Granter { role: Role::MspAdmin, ..one_of_the_customers(Role::MspAdmin) };
     let token = NewToken { role: Role::MspAdmin, kind: CUSTOMER(), ..with(&["c"]) };
     assert!(ask(in_name_only, token).is_err());
+}
+
+#[test]
+fn nobody_makes_tokens_without_end() {
+    let with = |tokens_alive| Granter { tokens_alive, ..msp_admin() };
+    assert_eq!(ask(with(MOST_ALIVE - 1), token()), Ok(()));
+    assert_eq!(ask(with(MOST_ALIVE), token()), Err(Error::TooMany));
 }
 
 #[test]

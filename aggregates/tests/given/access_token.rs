@@ -39,6 +39,7 @@ pub fn msp_admin() -> Granter {
         kind: TenantKind::Msp,
         groups: Groups::default(),
         token_expires_at: None,
+        tokens_alive: 0,
     }
 }
 

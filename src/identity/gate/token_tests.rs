@@ -30,6 +30,10 @@ impl Token {
     }
 
     async fn make_until(cell: &Cell, tenant: TenantId, expires_at: DateTime<Utc>) -> (Self, Position) {
+        Self::make_by("anna", cell, tenant, expires_at).await
+    }
+
+    async fn make_by(maker: &str, cell: &Cell, tenant: TenantId, expires_at: DateTime<Utc>) -> (Self, Position) {
         let id = AccessTokenId::from_uuid(Uuid::now_v7());
         let token = Self { id, tenant, hash: NewSecret::generate().hash() };
         let (at, name) = (Utc::now(), "t".parse().unwrap());
@@ -40,7 +44,7 @@ impl Token {
             role: Role::ReadOnly,
             groups: Groups::parse(&["ops"]).unwrap(),
             hash: token.hash,
-            created_by: "anna".parse().unwrap(),
+            created_by: maker.parse().unwrap(),
             expires_at,
             at,
         };
@@ -102,6 +106,28 @@ async fn an_expired_token_is_forgotten_after_a_day() {
     long_ago.used(&cell).await;
     assert!(gate.wait_for(long_ago.revoke(&cell).await, SOON).await);
     assert!(gate.access_token(&of_late.hash).is_ok());
+}
+
+#[tokio::test]
+async fn a_makers_tokens_are_counted_with_those_that_were_made_with_them() {
+    let cell = Cell::new().await;
+    let msp = cell.msp().await;
+    let gate = Gate::start(cell.log.clone(), GateStart::default()).await.unwrap();
+    let (tomorrow, yesterday) = (Utc::now() + TimeDelta::days(1), Utc::now() - TimeDelta::hours(20));
+    let make = async |maker: &str, expires_at| Token::make_by(maker, &cell, msp, expires_at).await.0;
+    let (anna, ben) = (format!("{msp}/anna"), format!("{msp}/ben"));
+    let with = |token: &Token| format!("{msp}/token-{}", token.id);
+    let (first, _) = (make(&anna, tomorrow).await, make(&anna, yesterday).await);
+    let second = make(&with(&first), tomorrow).await;
+    let (third, of_ben) = (make(&with(&second), tomorrow).await, make(&ben, tomorrow).await);
+    gate.look_again().await;
+    let alive = |maker: &str| gate.tokens_alive(&maker.parse().unwrap());
+    assert_eq!((alive(&anna), alive(&ben)), (3, 1));
+    assert_eq!((alive(&with(&third)), alive(&with(&of_ben))), (3, 1), "a token's are its maker's");
+    assert_eq!(alive(&format!("{msp}/carl")), 0);
+    second.revoke(&cell).await;
+    gate.look_again().await;
+    assert_eq!(alive(&anna), 1, "what was made with a revoked one is not alive either");
 }
 
 #[tokio::test]

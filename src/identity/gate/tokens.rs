@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tenure_aggregates::access_token::{Event, LastUse};
-use tenure_aggregates::values::{Groups, TokenHash};
+use tenure_aggregates::values::{Groups, PrincipalId, TokenHash};
 use tenure_aggregates::{AccessToken, AccessTokenId, Decider, Folded, Role, TenantId, decode_text};
 use tenure_event_log::RecordedEvent;
 
@@ -22,6 +22,8 @@ pub struct KnownToken {
     pub hash: TokenHash,
     /// The tenant that it acts in.
     pub tenant: TenantId,
+    /// Who made it.
+    pub made_by: PrincipalId,
     /// The token that it was made with, if it was one: it is alive no longer than that.
     pub made_with: Option<AccessTokenId>,
     /// In whose tree that tenant stood when the token was made: the MSP's, or its own.
@@ -87,6 +89,22 @@ impl Tokens {
         Some(is_undecidable)
     }
 
+    /// How many tokens are alive whose first maker is that of this one. Looks at every token: tokens are made seldom.
+    pub fn alive_of(&self, maker: &PrincipalId, now: DateTime<Utc>) -> usize {
+        let first = self.first_maker(maker);
+        let is_alive = |token: &KnownToken| now < token.expires_at && self.is_undecidable(token.id).is_some();
+        let tokens = self.known.values().map(|entry| &entry.token);
+        tokens.filter(|token| self.first_maker(&token.made_by) == first && is_alive(token)).count()
+    }
+
+    /// Who made the token with which this maker makes others, and so on.
+    fn first_maker<'a>(&'a self, mut maker: &'a PrincipalId) -> &'a PrincipalId {
+        while let Some(parent) = granting_token(maker).and_then(|id| self.get(id)) {
+            maker = &parent.made_by;
+        }
+        maker
+    }
+
     pub fn get(&self, id: AccessTokenId) -> Option<&KnownToken> {
         self.known.get(&id).map(|entry| &entry.token)
     }
@@ -121,6 +139,7 @@ impl Tokens {
                     hash,
                     tenant: tenant_id,
                     made_with: granting_token(&created_by),
+                    made_by: created_by,
                     made_below: kind.root(tenant_id),
                     role,
                     groups,
@@ -161,6 +180,7 @@ impl Tokens {
         self.by_expiry.insert((token.expires_at, token.id));
         self.known.insert(token.id, Entry { token, is_undecidable: false });
     }
+
     fn remove(&mut self, id: AccessTokenId) {
         if let Some(Entry { token, .. }) = self.known.remove(&id) {
             self.by_hash.remove(&token.hash);

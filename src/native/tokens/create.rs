@@ -92,7 +92,8 @@ impl Create {
 /// Make a token.
 ///
 /// A token stands for less than its maker or as much, and ends with the token that it was made with at the latest, whether
-/// that expires or is revoked. It is shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be revoked and made anew.
+/// that expires or is revoked. It is shown once: the same request again (`Idempotency-Key`) is 409 and names the token, to be
+/// revoked and made anew. Nobody has more than 1,000 that are alive, counting those that were made with them.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     params(
@@ -106,7 +107,7 @@ impl Create {
         (status = 400, description = "A field is missing or not valid", body = ProblemSchema),
         (status = 403, description = "More than the caller holds", body = ProblemSchema),
         (status = 404, description = "No such tenant here", body = ProblemSchema),
-        (status = 409, description = "The tenant is not active, or the token was shown before", body = ProblemSchema),
+        (status = 409, description = "The tenant is not active, the token was shown before, or 1,000 of the same maker are alive", body = ProblemSchema),
     ),
 )]
 pub async fn create(call: Call<CreateToken>, payload: Payload) -> Result<HttpResponse, Problem> {
@@ -115,13 +116,15 @@ pub async fn create(call: Call<CreateToken>, payload: Payload) -> Result<HttpRes
     let asked = call.parse::<Create>(&body)?;
     let secret = NewSecret::generate();
     let principal = &call.principal;
+    let maker = maker(principal)?;
     let granter = Granter {
-        id: maker(principal)?,
+        id: maker.clone(),
         role: principal.role,
         tenant_id: principal.tenant,
         kind: principal.kind,
         groups: Groups::clone(&principal.groups),
         token_expires_at: principal.access_token.map(|_| principal.expires_at),
+        tokens_alive: call.app.identity.gate().tokens_alive(&maker),
     };
     let mut request = asked.into_request(granter, secret.hash()).map_err(errors::validation)?;
     request.is_permitted = call.permits(request.tenant_id);

@@ -23,8 +23,8 @@ impl Operation for RevokeToken {
 /// Revoke a token.
 ///
 /// Who bears it is refused from this moment on, and who bears a token that was made with it, or with one of those. Revoking
-/// it again changes nothing. Everybody revokes what they made, and
-/// the token that they ask with; an MSP's administrator all of its tree.
+/// it again changes nothing. Everybody revokes what they made, and the token that they ask with; an MSP's administrator all of
+/// its tree.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{tokenId}", tag = "tokens", operation_id = "revokeToken",
     params(
