@@ -31,7 +31,9 @@ pub use claims::{DOMAIN_CLAIM, SEAT_LIMIT, SHORT_CODE_CLAIM};
 pub use lifecycle::{Health, RECONNECT_SECONDS, Stage};
 pub use usage::{MonthlyUsage, Usage};
 
-use crate::values::{DomainName, Reason, ResourceLimit, Retention, ShortCode, SubjectId, UsagePeriod, UserId};
+use crate::values::{
+    DomainName, EmailAddress, Reason, ResourceLimit, Retention, ShortCode, SubjectId, UsagePeriod, UserId,
+};
 use crate::{ClaimChange, Decider, Impossible, LimitChange, Personal, TenantId};
 
 /// A tenant's state.
@@ -81,8 +83,9 @@ pub enum Command {
     RecordMonthlyUsage { usage: MonthlyUsage, at: DateTime<Utc> },
     /// Makes a domain the tenant's own. It must be nobody else's in the cell, see [`DOMAIN_CLAIM`].
     ProveDomain { domain: DomainName, at: DateTime<Utc> },
-    /// Puts an independent tenant under an MSP. `by`: which owner of it agrees.
-    Join { msp: TenantId, by: SubjectId, at: DateTime<Utc> },
+    /// Puts an independent tenant under an MSP, whose address is the one to write to from then on: the one at hand may be that
+    /// of an MSP before it. `by`: which owner of it agrees.
+    Join { msp: TenantId, by: SubjectId, contact_email: Personal<EmailAddress>, at: DateTime<Utc> },
     /// Lets the tenant live on without its MSP, under an owner. `owner_id`: how events name that person.
     Leave { msp: TenantId, owner: Personal<UserId>, owner_id: SubjectId, at: DateTime<Utc> },
 }
@@ -140,7 +143,14 @@ pub enum Event {
     DomainProven { domain: DomainName, at: DateTime<Utc> },
     /// An MSP manages it from now on. `former_owner` agreed, and is an administrator like others now.
     #[serde(rename = "tenant.joined")]
-    Joined { msp: TenantId, former_owner: SubjectId, at: DateTime<Utc> },
+    Joined {
+        msp: TenantId,
+        former_owner: SubjectId,
+        /// Whom to write to from now on; in older events nobody else than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact_email: Option<Personal<EmailAddress>>,
+        at: DateTime<Utc>,
+    },
     /// The MSP manages it no more; it is its owner's.
     #[serde(rename = "tenant.unlinked")]
     Unlinked { msp: TenantId, owner: Personal<UserId>, owner_id: SubjectId, at: DateTime<Utc> },
@@ -245,7 +255,7 @@ impl Decider for Tenant {
                 Command::ReportUsage { resources, grants, at } => Ok(account.report_usage(resources, grants, at)),
                 Command::RecordMonthlyUsage { usage, at } => account.record_month(usage, at),
                 Command::ProveDomain { domain, at } => account.prove_domain(domain, at),
-                Command::Join { msp, by, at } => account.join(msp, by, at),
+                Command::Join { msp, by, contact_email, at } => account.join(msp, by, contact_email, at),
                 Command::Leave { msp, owner, owner_id, at } => account.leave(msp, owner, owner_id, at),
             },
             Self::Suspended { account, .. } => match command {
@@ -330,7 +340,9 @@ impl Decider for Tenant {
                 Event::DomainProven { domain, .. } => {
                     Ok(Self::Active { account: account.with_domain(domain), reinstated_at })
                 }
-                Event::Joined { msp, .. } => Ok(Self::Active { account: account.joined(*msp), reinstated_at }),
+                Event::Joined { msp, contact_email, .. } => {
+                    Ok(Self::Active { account: account.joined(*msp, contact_email.as_ref()), reinstated_at })
+                }
                 Event::Unlinked { owner_id, .. } => {
                     Ok(Self::Active { account: account.unlinked(owner_id), reinstated_at })
                 }

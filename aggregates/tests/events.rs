@@ -100,6 +100,17 @@ fn the_kinds_of_tenants_in_their_stored_form() {
     assert_eq!(&decode::<Tenant>("tenant.provisioned", "1", &payload).expect("read"), provisioned);
 }
 
+#[test]
+fn joining_in_its_stored_form_with_an_address() {
+    let joined = given::tenant::join(given::at("2026-05-01T12:00:00Z"));
+    let events = given::state::<Tenant>(&given::tenant::independent()).decide(joined).expect("the owner agrees");
+    let [event] = &events[..] else { panic!("one event") };
+    let payload = serde_json::to_value(event).expect("written");
+    let address = serde_json::json!({ "$personal": "ops@msp.example" });
+    assert_eq!(payload["tenant.joined"]["contact_email"], address);
+    assert_eq!(&decode::<Tenant>("tenant.joined", "1", &payload).expect("read"), event);
+}
+
 /// Fails to compile when an event is added, so that nobody forgets it in `every_event`.
 #[test]
 fn every_event_has_a_snapshot() {

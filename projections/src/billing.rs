@@ -268,7 +268,7 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             "resourceCount": usage.resource_count,
             "grantCount": usage.grant_count,
         }),
-        tenant::Event::Joined { msp, former_owner: _, at: _ } => {
+        tenant::Event::Joined { msp, former_owner: _, contact_email: _, at: _ } => {
             let customer = customer(fact, rows)?;
             let short_code = customer.short_code.clone();
             rows.put(BilledAccount { msp_id: *msp, tenant_id: fact.tenant(), short_code: short_code.clone() });

@@ -180,7 +180,7 @@ fn tenant_changed(event: &tenant::Event, row: &mut DirectoryRow, rows: &mut Rows
             (record.current_users, record.current_resources) = (0, 0);
         }
         tenant::Event::UsageReported { resources, grants: _, at: _ } => row.record.current_resources = *resources,
-        tenant::Event::Joined { msp, former_owner, at: _ } => {
+        tenant::Event::Joined { msp, former_owner, contact_email: _, at: _ } => {
             belong(row, rows, TenantKind::Customer { msp: *msp });
             (row.record.owner, row.record.former_owner) = (None, Some(former_owner.to_string()));
         }

@@ -165,7 +165,8 @@ impl World {
 
     pub async fn join(&mut self, tenant: TenantId, msp: TenantId) -> Option<Position> {
         let (by, at) = (SubjectId::parse("~owner").unwrap(), self.now());
-        self.command(tenant, Command::Join { msp, by, at }).await
+        let contact_email = Personal::Known(EmailAddress::parse(EMAIL).unwrap());
+        self.command(tenant, Command::Join { msp, by, contact_email, at }).await
     }
 
     /// A command on the link between the world's MSP and a tenant.

@@ -207,7 +207,8 @@ impl Inner {
                 }
                 joint.changes.unchanged(key.msp.as_uuid(), &msp);
                 joint.link(link::Command::Accept { at })?;
-                joint.account(tenant::Command::Join { msp: key.msp, by, at })?;
+                let contact_email = msp.state.account().ok_or(CommandError::MspNotActive)?.contact_email.clone();
+                joint.account(tenant::Command::Join { msp: key.msp, by, contact_email, at })?;
             }
             LinkRequest::Decline => drop(joint.link(link::Command::Decline { at })?),
             LinkRequest::Unlink { owner, owner_id } => {

@@ -181,7 +181,9 @@ async fn an_account_leaves_its_msp_and_joins_another(engine: crate::service::Eng
     let joined = world.read(world.theirs, &tenant).await;
     assert_eq!((&joined["status"], &joined["activated_at"]), (&json!("active"), &joined["updated_at"]));
     assert!(joined["invited_at"].is_string());
-    assert_eq!(world.native(world.theirs, &tenant).await.expect(200)["status"], "active");
+    let detail = world.native(world.theirs, &tenant).await.expect(200);
+    assert_eq!(detail["status"], "active");
+    assert_eq!(detail["contactEmail"], "a@theirs.example", "the other MSP's address is none of this one's business");
     assert_eq!(bill(&world, world.theirs).await, ["tenant.joined"]);
     // Who agreed is an administrator like others now.
     let was_owner = world.token(Role::PrimeAdmin, id, &[], Some(owner));

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Account, Error, Event, TenantKind};
-use crate::values::{DomainName, SubjectId, UserId};
+use crate::values::{DomainName, EmailAddress, SubjectId, UserId};
 use crate::{Personal, TenantId};
 
 impl Account {
@@ -16,10 +16,18 @@ impl Account {
         }
     }
 
-    pub(super) fn join(&self, msp: TenantId, by: SubjectId, at: DateTime<Utc>) -> Result<Vec<Event>, Error> {
+    pub(super) fn join(
+        &self,
+        msp: TenantId,
+        by: SubjectId,
+        contact_email: Personal<EmailAddress>,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Event>, Error> {
         match self.kind {
             TenantKind::Msp | TenantKind::Customer { .. } => Err(Error::NotIndependent),
-            TenantKind::Independent => Ok(vec![Event::Joined { msp, former_owner: by, at }]),
+            TenantKind::Independent => {
+                Ok(vec![Event::Joined { msp, former_owner: by, contact_email: Some(contact_email), at }])
+            }
         }
     }
 
@@ -42,8 +50,9 @@ impl Account {
         Self { domain: Some(domain.clone()), ..self }
     }
 
-    pub(super) fn joined(self, msp: TenantId) -> Self {
-        Self { kind: TenantKind::Customer { msp }, owner: None, ..self }
+    pub(super) fn joined(self, msp: TenantId, contact_email: Option<&Personal<EmailAddress>>) -> Self {
+        let contact_email = contact_email.cloned().unwrap_or(self.contact_email);
+        Self { kind: TenantKind::Customer { msp }, owner: None, contact_email, ..self }
     }
 
     pub(super) fn unlinked(self, owner: &SubjectId) -> Self {

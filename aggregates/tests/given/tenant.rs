@@ -147,7 +147,7 @@ pub fn prove_domain(at: DateTime<Utc>) -> Command {
 }
 
 pub fn join(at: DateTime<Utc>) -> Command {
-    Command::Join { msp: msp_id(), by: owner(), at }
+    Command::Join { msp: msp_id(), by: owner(), contact_email: email("ops@msp.example"), at }
 }
 
 pub fn leave(at: DateTime<Utc>) -> Command {
@@ -177,7 +177,7 @@ pub fn every_event() -> [Event; 12] {
         Event::UsageReported { resources: 83, grants: 12, at: at("2026-04-07T16:45:00Z") },
         Event::UsageMonthly { usage: month("2026-04"), at: at("2026-05-01T00:00:07Z") },
         Event::DomainProven { domain: value("tenant.com"), at: at("2026-04-08T09:00:00Z") },
-        Event::Joined { msp: msp_id(), former_owner: owner(), at: at("2026-04-21T09:00:00Z") },
+        Event::Joined { msp: msp_id(), former_owner: owner(), contact_email: None, at: at("2026-04-21T09:00:00Z") },
         unlinked(at("2026-04-20T09:00:00Z")),
     ]
 }

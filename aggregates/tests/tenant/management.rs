@@ -4,7 +4,7 @@ use tenure_aggregates::tenant::{Command, DOMAIN_CLAIM, Error, Event};
 use tenure_aggregates::{ClaimChange, ClaimKey, Decider, Personal, Tenant, TenantKind};
 
 use super::when;
-use crate::given::tenant::{active, active_msp, deprovisioned, independent, join, leave, owner, prove_domain};
+use crate::given::tenant::{active, active_msp, deprovisioned, email, independent, join, leave, owner, prove_domain};
 use crate::given::{at, msp_id, state, tenant_id, value};
 
 const NOW: &str = "2026-05-01T12:00:00Z";
@@ -19,10 +19,22 @@ fn a_tenant_that_leaves_its_msp_is_its_owners_and_can_join_one_again() {
     assert_eq!(kind(&active()), customer);
     assert_eq!(kind(&independent()), TenantKind::Independent);
     let joined = when(&independent(), join(at(NOW))).expect("the owner agrees");
-    assert_eq!(joined, [Event::Joined { msp: msp_id(), former_owner: owner(), at: at(NOW) }]);
+    let msps = email("ops@msp.example");
+    let contact_email = Some(msps.clone());
+    assert_eq!(joined, [Event::Joined { msp: msp_id(), former_owner: owner(), contact_email, at: at(NOW) }]);
     let back = [independent(), joined].concat();
     assert_eq!(kind(&back), customer);
-    assert_eq!(state::<Tenant>(&back).account().expect("provisioned").owner, None);
+    let after = state::<Tenant>(&back);
+    let account = after.account().expect("provisioned");
+    assert_eq!((&account.owner, &account.contact_email), (&None, &msps));
+}
+
+/// As it was written at first.
+#[test]
+fn joining_that_names_no_address_changes_none() {
+    let joined = Event::Joined { msp: msp_id(), former_owner: owner(), contact_email: None, at: at(NOW) };
+    let address = |history: &[Event]| state::<Tenant>(history).account().expect("provisioned").contact_email.clone();
+    assert_eq!(address(&[independent(), vec![joined]].concat()), address(&independent()));
 }
 
 #[test]

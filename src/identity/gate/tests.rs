@@ -159,7 +159,7 @@ async fn a_tenant_without_an_msp_passes_whatever_becomes_of_the_msp_that_let_it_
     assert_eq!((gate.check(tenant), gate.msp_of(tenant)), (Ok(TenantKind::Independent), None));
     assert_eq!(gate.ownership(tenant), Some(Ownership::Owner("~owner".to_owned())));
 
-    let joined = Event::Joined { msp: other, former_owner: owner_id, at };
+    let joined = Event::Joined { msp: other, former_owner: owner_id, contact_email: None, at };
     assert!(gate.wait_for(cell.append(tenant, &joined).await, SOON).await);
     assert_eq!(gate.check(tenant), Ok(TenantKind::Customer { msp: other }));
     assert_eq!(gate.ownership(tenant), Some(Ownership::Former("~owner".to_owned())));
