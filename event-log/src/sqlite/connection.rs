@@ -17,9 +17,8 @@ pub(super) const FILE: &str = "log.db";
 /// Locked by the process that serves the directory; it holds nothing.
 const LOCK_FILE: &str = "serve.lock";
 
-/// Pages in the WAL after which the writer checkpoints, about 64 MB. A page that was written often in between is copied once
-/// (docs/adr/0017).
-const CHECKPOINT_PAGES: u32 = 16_000;
+/// Pages in the WAL after which the writer checkpoints, about 16 MB.
+const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// Only somebody else's tool, a recovery or a backup can ever hold a lock that we wait for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

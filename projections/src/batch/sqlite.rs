@@ -23,8 +23,8 @@ use crate::generation::{Checkpoint, live_checkpoints};
 /// Pages that the writer keeps, besides those that the system has cached. 64 MiB made nothing faster.
 const CACHE_KIB: i32 = 16 * 1024;
 
-/// Pages in the WAL after which the writer checkpoints, about 64 MB (docs/adr/0017).
-const CHECKPOINT_PAGES: u32 = 16_000;
+/// Pages in the WAL after which the writer checkpoints, about 16 MB.
+const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
