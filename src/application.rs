@@ -22,7 +22,7 @@ use crate::dispatch::{Dispatcher, Settings};
 use crate::dns::DomainProofs;
 use crate::http::rate_limit::RateLimit;
 use crate::http::{observe, tls};
-use crate::identity::{Gate, GateStart, Identity, KnownToken, LinkStanding, Ownership, Standing, granting_token};
+use crate::identity::{Gate, GateStart, Identity, KnownToken, LinkStanding, Ownership, Standing};
 use crate::metrics::http::HttpStats;
 use crate::metrics::sampler::Sampler;
 use crate::scheduler::Scheduler;
@@ -194,7 +194,6 @@ fn known_token(record: TokenRecord) -> KnownToken {
         id: record.token_id,
         hash: record.hash,
         tenant: record.tenant_id,
-        made_with: granting_token(&record.created_by),
         made_by: record.created_by,
         made_below: record.msp_id,
         role: record.role,

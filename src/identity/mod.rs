@@ -32,7 +32,7 @@ pub use development_key::{DevelopmentKey, DevelopmentKeyError, TokenRequest};
 pub use gate::{Gate, GateError, GateStart, KnownToken, LinkStanding, Ownership, Standing};
 pub use jwks::JwksError;
 pub use policy::{Action, Authorizer, PolicyError, Resource};
-pub use principal::{Principal, granting_token};
+pub use principal::Principal;
 pub use verifier::Verifier;
 
 use jwks::Jwks;

@@ -60,8 +60,7 @@ pub(super) fn token_subject(token: AccessTokenId) -> String {
 }
 
 /// The access token that another one was made with, by the id of the principal who made it.
-#[must_use]
-pub fn granting_token(maker: &PrincipalId) -> Option<AccessTokenId> {
+pub(super) fn granting_token(maker: &PrincipalId) -> Option<AccessTokenId> {
     let (_, subject) = maker.as_str().split_once('/')?;
     subject.strip_prefix(TOKEN_SUBJECT)?.parse().ok()
 }

@@ -22,10 +22,8 @@ pub struct KnownToken {
     pub hash: TokenHash,
     /// The tenant that it acts in.
     pub tenant: TenantId,
-    /// Who made it.
+    /// Who made it. If that was a token, it is alive no longer than that one.
     pub made_by: PrincipalId,
-    /// The token that it was made with, if it was one: it is alive no longer than that.
-    pub made_with: Option<AccessTokenId>,
     /// In whose tree that tenant stood when the token was made: the MSP's, or its own.
     pub made_below: TenantId,
     /// What its bearer is there.
@@ -82,7 +80,7 @@ impl Tokens {
     fn is_undecidable(&self, id: AccessTokenId) -> Option<bool> {
         let mut entry = self.known.get(&id)?;
         let mut is_undecidable = entry.is_undecidable;
-        while let Some(parent) = entry.token.made_with {
+        while let Some(parent) = granting_token(&entry.token.made_by) {
             entry = self.known.get(&parent)?;
             is_undecidable |= entry.is_undecidable;
         }
@@ -138,7 +136,6 @@ impl Tokens {
                     id,
                     hash,
                     tenant: tenant_id,
-                    made_with: granting_token(&created_by),
                     made_by: created_by,
                     made_below: kind.root(tenant_id),
                     role,
