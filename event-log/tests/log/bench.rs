@@ -171,6 +171,20 @@ impl Bench {
         }
     }
 
+    /// The keys of all requests that are remembered, expired ones too.
+    pub async fn requests(&self) -> Vec<String> {
+        let sql = "SELECT key FROM idempotency ORDER BY key";
+        match &self.place {
+            Place::Sqlite(_) => {
+                let file = self.file();
+                let mut statement = file.prepare(sql).unwrap();
+                let keys = statement.query_map([], |row| row.get(0)).unwrap();
+                keys.map(Result::unwrap).collect()
+            }
+            Place::Postgres(_) => sqlx::query_scalar(sql).fetch_all(&mut self.connect().await).await.unwrap(),
+        }
+    }
+
     /// Pretends that a newer release has migrated the log.
     pub async fn migrate_beyond(&self) {
         match &self.place {

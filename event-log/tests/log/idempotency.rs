@@ -50,6 +50,32 @@ on_both_engines! {
         assert_eq!(log.idempotency(&first.principal, "once").await.unwrap(), Some(second));
     }
 
+    /// `PostgreSQL` looks for them after every 256 positions, SQLite with each batch.
+    async fn expired_records_go_as_others_come(bench: &Bench) {
+        let with_record = |key: &str, events: usize| {
+            let events = vec![facts::event(); events];
+            let mut answered = facts::of_tenant(uuid::Uuid::now_v7(), &facts::stream(), 0, events);
+            answered.idempotency = Some(request(key, &answered));
+            answered
+        };
+        let log = bench.log().await;
+        for key in ["one", "two", "three"] {
+            append(&log, with_record(key, 1)).await;
+        }
+        log.shutdown().await;
+        assert_eq!(bench.requests().await, ["one", "three", "two"]);
+
+        let tomorrow = Clock::with_offset(TimeDelta::hours(25));
+        let log = EventLog::open(LogConfig { clock: tomorrow, ..bench.config() }).await.unwrap();
+        for key in ["four", "five"] {
+            let mut later = with_record(key, 256);
+            later.idempotency.as_mut().unwrap().expires_at += TimeDelta::days(2);
+            append(&log, later).await;
+        }
+        log.shutdown().await;
+        assert_eq!(bench.requests().await, ["five", "four"]);
+    }
+
     async fn a_record_outlives_a_clock_that_went_back(bench: &Bench) {
         let ahead = Clock::with_offset(TimeDelta::days(40));
         let log = EventLog::open(LogConfig { clock: ahead, ..bench.config() }).await.unwrap();

@@ -1,26 +1,71 @@
 //! Each rule keeps out the append that breaks it, names itself, and lets the rest of the batch through.
 
-use tenure_event_log::{Append, AppendError, EventLog, Violation};
+use tenure_event_log::{Append, AppendError, EventLog, Lane, Violation};
 use uuid::Uuid;
 
 use crate::bench::{Bench, append, everything};
 use crate::facts::{self, at, claim, request, seats};
 
+/// An append that brings something of every kind, and what it needs to stand there before.
+struct Companion {
+    append: Append,
+    erased: Uuid,
+    name: String,
+}
+
+impl Companion {
+    async fn prepared(log: &EventLog) -> Self {
+        let (tenant_id, erased, name) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7().to_string());
+        let former = format!("former {name}");
+        let mut before = facts::of_tenant(erased, &facts::stream(), 0, vec![facts::personal_event()]);
+        before.claims = vec![claim(&former, &name)];
+        self::append(log, before).await;
+        let mut append = facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::event(), facts::personal_event()]);
+        append.unchanged = vec![at(&facts::stream(), 0)];
+        append.claims = vec![claim(&name, &name)];
+        append.releases = vec![claim(&former, &name)];
+        append.limits = vec![seats(&name, 1, Some(1))];
+        append.erase_tenants = vec![erased];
+        append.idempotency = Some(request(&name, &append));
+        Self { append, erased, name }
+    }
+
+    async fn is_written(self, log: &EventLog) {
+        let Self { append, erased, name } = self;
+        let events = log.load::<facts::Thing>(&append.streams[0].stream.aggregate_id).await.unwrap();
+        let [_, personal] = events.as_slice() else { panic!("both events, in order: {events:?}") };
+        assert_eq!(personal.payload["thing.happened"]["people"][0]["name"]["$personal"], facts::NAME);
+        assert_eq!(log.claim_owner("thing.code", &name).await.unwrap().as_ref(), Some(&name));
+        assert_eq!(log.claim_owner("thing.code", &format!("former {name}")).await.unwrap(), None);
+        assert_eq!(log.idempotency("tenant/subject", &name).await.unwrap(), append.idempotency);
+        let mut one_more = facts::anything();
+        one_more.limits = vec![seats(&name, 1, None)];
+        let refused = log.append(one_more, Lane::Foreground).await;
+        assert!(matches!(refused, Err(AppendError::Violated(Violation::LimitExceeded { .. }))), "{refused:?}");
+        let too_late = facts::of_tenant(erased, &facts::stream(), 0, vec![facts::personal_event()]);
+        let refused = log.append(too_late, Lane::Foreground).await;
+        assert!(matches!(refused, Err(AppendError::Violated(Violation::KeyDestroyed { .. }))), "{refused:?}");
+    }
+}
+
 /// Commits the offender between two appends that break no rule, all three in one batch.
 async fn in_company(bench: &Bench, log: &EventLog, offender: Append) -> Violation {
     let own = offender.streams[0].clone();
+    let (first, last) = (Companion::prepared(log).await, Companion::prepared(log).await);
     let before = everything(log).await.len();
-    let answers = bench.in_one_batch(log, vec![facts::anything(), offender, facts::anything()]).await;
+    let answers = bench.in_one_batch(log, vec![first.append.clone(), offender, last.append.clone()]).await;
     let [Ok(_), Err(AppendError::Violated(violation)), Ok(_)] = answers.as_slice() else {
         panic!("only the second was to be refused: {answers:?}")
     };
     let events = everything(log).await;
-    assert_eq!(events.len(), before + 3, "the plug and two of three");
+    assert_eq!(events.len(), before + 5, "the plug's, and two each of two of the three");
     let own_events = events.iter().filter(|event| event.stream == own.stream).count() as u64;
     assert!(
         own_events <= own.expected || matches!(violation, Violation::StreamMoved { .. }),
         "nothing of it is written"
     );
+    first.is_written(log).await;
+    last.is_written(log).await;
     violation.clone()
 }
 
@@ -159,7 +204,7 @@ on_both_engines! {
         let stream = facts::stream();
         let before = append(&log, facts::to_stream(&stream, 0)).await;
         for _ in 0..3 {
-            let refused = log.append(facts::to_stream(&stream, 0), tenure_event_log::Lane::Foreground).await;
+            let refused = log.append(facts::to_stream(&stream, 0), Lane::Foreground).await;
             assert!(matches!(refused, Err(AppendError::Violated(Violation::StreamMoved { .. }))), "{refused:?}");
         }
         assert_eq!(append(&log, facts::anything()).await.first, before.last.next());
