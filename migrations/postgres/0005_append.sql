@@ -63,16 +63,19 @@ begin
 
     loop
         begin
-            -- Every stream's last event is there; nothing follows it where the primary key would not notice.
+            -- Every stream's last event is there; nothing follows it where the primary key would not notice. (Looked up row by
+            -- row, here and below: a subquery with `limit` is never turned into a scan of what was small when it was planned.)
             if (0 < any (s_sequence) or false = any (s_own)) and exists (
                 select from unnest(s_own, s_type, s_id, s_sequence) s(own, type, id, sequence)
-                where (s.sequence > 0 and not exists (
-                    select from events e where e.aggregate_type = s.type and e.aggregate_id = s.id
-                        and e.sequence = s.sequence
-                )) or (not s.own and exists (
-                    select from events e where e.aggregate_type = s.type and e.aggregate_id = s.id
-                        and e.sequence = s.sequence + 1
-                ))
+                left join lateral (
+                    select true from events e where s.sequence > 0 and e.aggregate_type = s.type
+                        and e.aggregate_id = s.id and e.sequence = s.sequence limit 1
+                ) last(stands) on true
+                left join lateral (
+                    select true from events e where not s.own and e.aggregate_type = s.type
+                        and e.aggregate_id = s.id and e.sequence = s.sequence + 1 limit 1
+                ) next(stands) on true
+                where (s.sequence > 0 and last.stands is null) or next.stands
             ) then
                 raise exception using errcode = 'TN003', message = 'a stream has moved';
             end if;
@@ -105,7 +108,9 @@ begin
             end if;
             -- Also where the stream's own key is older than the erasure: the writer may not have heard of that.
             if cardinality(g_member) > 0 and exists (
-                select from unnest(g_tenant) g(tenant) join tenant_keys t on t.tenant_id = g.tenant and t.wrapped is null
+                select from unnest(g_tenant) g(tenant) cross join lateral (
+                    select from tenant_keys t where t.tenant_id = g.tenant and t.wrapped is null limit 1
+                ) destroyed
             ) then
                 raise exception using errcode = 'TN003', message = 'a key was destroyed';
             end if;
@@ -176,13 +181,15 @@ begin
                         case when s.own then 'stream_moved' else 'guard_moved' end,
                         s.type, s.id, s.sequence, null, null
                     from unnest(s_member, s_own, s_type, s_id, s_sequence) s(member, own, type, id, sequence)
-                    where (s.sequence > 0 and not exists (
-                        select from events e where e.aggregate_type = s.type and e.aggregate_id = s.id
-                            and e.sequence = s.sequence
-                    )) or exists (
-                        select from events e where e.aggregate_type = s.type and e.aggregate_id = s.id
-                            and e.sequence = s.sequence + 1
-                    )
+                    left join lateral (
+                        select true from events e where s.sequence > 0 and e.aggregate_type = s.type
+                            and e.aggregate_id = s.id and e.sequence = s.sequence limit 1
+                    ) last(stands) on true
+                    left join lateral (
+                        select true from events e where e.aggregate_type = s.type
+                            and e.aggregate_id = s.id and e.sequence = s.sequence + 1 limit 1
+                    ) next(stands) on true
+                    where (s.sequence > 0 and last.stands is null) or next.stands
                     union all
                     select k.member, 4, 'key_destroyed', k.tenant::text, null, null, null, null
                     from (

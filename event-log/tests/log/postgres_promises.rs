@@ -4,9 +4,11 @@ use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use postgres_es::PostgresEventRepository;
 use secrecy::ExposeSecret;
 use sqlx::{Executor, PgPool};
+use tenure_event_log::{Append, Lane};
+use uuid::Uuid;
 
 use crate::bench::{Bench, append, everything};
-use crate::facts::{self, Thing};
+use crate::facts::{self, Thing, at, claim, request, seats};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_is_flushed_whatever_the_defaults_are() {
@@ -56,4 +58,53 @@ async fn nothing_is_written_past_the_log() {
     pool.close().await;
     assert_eq!(everything(&log).await.len(), 1);
     append(&log, facts::to_stream(&stream, 1)).await;
+}
+
+/// The statements are planned while the log is empty, and must not scan what has grown since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_reads_no_more_rows_as_the_log_grows() {
+    const APPENDS: i64 = 300;
+    let bench = Bench::postgres().await;
+    let log = bench.log().await;
+    let guard = facts::stream();
+    append(&log, facts::to_stream(&guard, 0)).await;
+    for number in 0..APPENDS {
+        let name = number.to_string();
+        let stream = facts::stream();
+        let tenant_id = Uuid::now_v7();
+        append(&log, facts::of_tenant(tenant_id, &stream, 0, vec![facts::personal_event()])).await;
+        let more = facts::of_tenant(tenant_id, &stream, 1, vec![facts::personal_event()]);
+        let idempotency = Some(request(&name, &more));
+        let unchanged = vec![at(&guard, 1)];
+        let claims = vec![claim(&name, "owner")];
+        let limits = vec![seats(&name, 1, Some(2))];
+        append(&log, Append { unchanged, claims: claims.clone(), limits, idempotency, ..more }).await;
+        let mut released = facts::anything();
+        released.releases = claims;
+        released.limits = vec![seats(&name, -1, None)];
+        released.erase_tenants = vec![tenant_id];
+        append(&log, released).await;
+        let mut refused = facts::to_stream(&guard, 0);
+        refused.unchanged = vec![at(&stream, 2)];
+        log.append(refused, Lane::Foreground).await.unwrap_err();
+    }
+    log.shutdown().await;
+
+    // A session's figures are there at the latest when it has ended.
+    let mut connection = bench.connect().await;
+    let mut read = Vec::<(String, i64)>::new();
+    for _ in 0..100 {
+        let figures = "select relname::text, n_tup_ins::bigint, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+                           + (select coalesce(sum(idx_tup_read), 0)::bigint from pg_stat_user_indexes i where i.relid = t.relid)
+                       from pg_stat_user_tables t where schemaname = current_schema() order by 1";
+        let tables: Vec<(String, i64, i64)> = sqlx::query_as(figures).fetch_all(&mut connection).await.unwrap();
+        let inserted: i64 = tables.iter().filter(|table| table.0 == "events").map(|table| table.1).sum();
+        read = tables.into_iter().map(|(table, _, read)| (table, read / APPENDS)).collect();
+        if inserted >= 3 * APPENDS {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(read.len() > 5, "{read:?}");
+    assert!(read.iter().all(|(_, rows)| *rows < 40), "rows read in each round of four appends: {read:?}");
 }

@@ -20,7 +20,8 @@ impl Companion {
         let mut before = facts::of_tenant(erased, &facts::stream(), 0, vec![facts::personal_event()]);
         before.claims = vec![claim(&former, &name)];
         self::append(log, before).await;
-        let mut append = facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::event(), facts::personal_event()]);
+        let mut append =
+            facts::of_tenant(tenant_id, &facts::stream(), 0, vec![facts::event(), facts::personal_event()]);
         append.unchanged = vec![at(&facts::stream(), 0)];
         append.claims = vec![claim(&name, &name)];
         append.releases = vec![claim(&former, &name)];
