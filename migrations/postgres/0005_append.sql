@@ -1,6 +1,6 @@
--- The batch function again, which takes a fifth less of the server's time: columns are unnested as they are selected, instead
--- of being put aside together first; members that must stay out are taken out of the columns, instead of being looked for
--- in each statement; expired requests go by hundreds.
+-- The batch function again. Each statement's rows are looked up one by one: what was planned while the log was small scanned
+-- it later, whenever a member had to stay out. Columns are unnested as they are selected instead of being put aside together
+-- first; members that must stay out are taken out of the columns; expired requests go by hundreds.
 
 -- Appends a batch. Each argument group is a table given as columns; `*_member` counts the batch's members from 1.
 --

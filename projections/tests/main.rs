@@ -36,6 +36,7 @@ mod export;
 mod failures;
 mod killed_server;
 mod links;
+mod plans;
 mod rebuilds;
 mod reconciliation;
 mod several_instances;
