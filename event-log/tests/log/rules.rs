@@ -31,7 +31,7 @@ impl Companion {
         Self { append, erased, name }
     }
 
-    async fn is_written(self, log: &EventLog) {
+    async fn assert_written(self, log: &EventLog) {
         let Self { append, erased, name } = self;
         let events = log.load::<facts::Thing>(&append.streams[0].stream.aggregate_id).await.unwrap();
         let [_, personal] = events.as_slice() else { panic!("both events, in order: {events:?}") };
@@ -65,8 +65,8 @@ async fn in_company(bench: &Bench, log: &EventLog, offender: Append) -> Violatio
         own_events <= own.expected || matches!(violation, Violation::StreamMoved { .. }),
         "nothing of it is written"
     );
-    first.is_written(log).await;
-    last.is_written(log).await;
+    first.assert_written(log).await;
+    last.assert_written(log).await;
     violation.clone()
 }
 
