@@ -1,6 +1,7 @@
 //! One database per test, so that tests neither wait for nor see each other.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
@@ -52,6 +53,28 @@ impl Drop for TestDatabase {
             Err(_) => eprintln!("test database {} is left behind", self.name),
         }
     }
+}
+
+/// How many rows the server has read in each table of a schema, by scans and through indexes, as soon as nobody else is
+/// connected to the database: a session's figures are complete when it has ended.
+///
+/// # Panics
+///
+/// When the server can't be reached, or somebody stays for 30 s.
+pub async fn rows_read(url: &str, schema: &str) -> Vec<(String, i64)> {
+    const OTHERS: &str = "select count(*) from pg_stat_activity \
+                          where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+    const FIGURES: &str = "select t.relname::text, coalesce(t.seq_tup_read, 0) + coalesce(t.idx_tup_fetch, 0) \
+                               + (select coalesce(sum(i.idx_tup_read), 0)::bigint \
+                                  from pg_stat_user_indexes i where i.relid = t.relid) \
+                           from pg_stat_user_tables t where t.schemaname = $1 order by 1";
+    let mut connection = PgConnection::connect(url).await.expect("connecting to the test database");
+    let began = Instant::now();
+    while sqlx::query_scalar::<_, i64>(OTHERS).fetch_one(&mut connection).await.expect("asking who is connected") > 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "somebody stays connected");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sqlx::query_as(FIGURES).bind(schema).fetch_all(&mut connection).await.expect("reading the server's figures")
 }
 
 async fn run(server: &PgConnectOptions, statement: &str) -> Result<(), sqlx::Error> {
