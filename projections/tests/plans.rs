@@ -1,4 +1,4 @@
-//! Statements are planned while the views' tables are empty, and must not scan what has grown since.
+//! Statements are planned while the views' tables are small, and must not scan what has grown since.
 
 use tenure_test_engines::rows_read;
 
@@ -29,6 +29,10 @@ async fn a_batch_reads_no_more_rows_as_its_tables_grow() {
         world.deprovision(tenant).await;
         world.restore(tenant).await;
         passed(views, world.head).await;
+        if [2, 10, 30, 60, 100].contains(&round) {
+            // As the server does by itself now and then: whatever is planned next is planned for small tables.
+            deployment.meddle("analyze").await;
+        }
     }
     for (views, log) in [(first, first_log), (second, second_log)] {
         views.shutdown().await;
@@ -39,5 +43,5 @@ async fn a_batch_reads_no_more_rows_as_its_tables_grow() {
     // The other tables have a few rows each, which are asked for all the time.
     read.retain(|(table, _)| table.ends_with("_v1"));
     assert!(read.iter().any(|(table, rows)| table == "tenants_v1" && *rows > ROUNDS), "{read:?}");
-    assert!(read.iter().all(|(_, rows)| rows / ROUNDS < 60), "rows read in {ROUNDS} rounds: {read:?}");
+    assert!(read.iter().all(|(_, rows)| rows / ROUNDS < 40), "rows read in {ROUNDS} rounds: {read:?}");
 }

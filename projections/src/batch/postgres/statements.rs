@@ -113,16 +113,19 @@ pub(super) fn begin_statement(views: &[(&'static str, u32)]) -> String {
     format!("begin; {} for update of c skip locked", qualify(&live_checkpoints(views)))
 }
 
-/// The rows with these keys.
+/// The rows with these keys, each looked up by itself: a join would be planned as a scan of the table while that is small,
+/// and the plan is kept while it grows.
 pub(super) fn load_statement(table: &'static Table, generation: u32, keys: Vec<Cells>) -> Arrays {
     let mut statement = Arrays::default();
     let wanted = statement.unnest(table.key_columns(), keys);
-    let columns: Vec<String> = table.columns.iter().map(|column| format!("t.{}", column.name)).collect();
+    let matches: Vec<String> = table.key_columns().iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
     statement.sql = format!(
-        "select {} from {wanted} as k({keys}) join views.{name} t using ({keys})",
-        columns.join(", "),
+        "select found.* from {wanted} as k({keys}) cross join lateral \
+         (select {columns} from views.{name} t where {matches} limit 1) found",
         keys = table.key_list(),
+        columns = table.column_list(),
         name = table.in_generation(generation),
+        matches = matches.join(" and "),
     );
     statement
 }
