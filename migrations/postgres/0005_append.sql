@@ -48,6 +48,7 @@ declare
     stamp timestamptz;
     skip integer[] := '{}';
     changed bigint;
+    erased uuid;
     offender record;
 begin
     if abs(skew_ms) > 2000 then
@@ -121,8 +122,9 @@ begin
             if cardinality(x_member) > 0 then
                 insert into tenant_keys as t (tenant_id, wrapped) select unnest(x_tenant), null
                     on conflict (tenant_id) do update set wrapped = null;
-                update stream_keys k set wrapped = null from unnest(x_tenant) x(tenant)
-                    where k.tenant_id = x.tenant and k.wrapped is not null;
+                foreach erased in array x_tenant loop
+                    update stream_keys k set wrapped = null where k.tenant_id = erased and k.wrapped is not null;
+                end loop;
             end if;
 
             if cardinality(i_member) > 0 then
@@ -169,13 +171,18 @@ begin
                             with ordinality s(member, own, type, id, sequence, place)
                         where s.own order by s.member, s.place
                     ) o
-                    join events e on e.aggregate_type = o.type and e.aggregate_id = o.id
-                        and e.sequence = o.sequence + 1
+                    cross join lateral (
+                        select * from events e where e.aggregate_type = o.type and e.aggregate_id = o.id
+                            and e.sequence = o.sequence + 1 limit 1
+                    ) e
                     where e.metadata ->> 'command_id' = m_command[o.member]::text
                     union all
                     select i.member, 1, 'request_repeated', null, null, null, null, null
                     from unnest(i_member, i_principal, i_key) i(member, principal, key)
-                    join idempotency o on o.principal = i.principal and o.key = i.key and o.expires_at > p_now
+                    cross join lateral (
+                        select from idempotency o where o.principal = i.principal and o.key = i.key
+                            and o.expires_at > p_now limit 1
+                    ) o
                     union all
                     select s.member, case when s.own then 2 else 3 end,
                         case when s.own then 'stream_moved' else 'guard_moved' end,
@@ -196,15 +203,22 @@ begin
                         select * from unnest(t_member, t_tenant)
                         union all select * from unnest(g_member, g_tenant)
                     ) k(member, tenant)
-                    join tenant_keys t on t.tenant_id = k.tenant and t.wrapped is null
+                    cross join lateral (
+                        select from tenant_keys t where t.tenant_id = k.tenant and t.wrapped is null limit 1
+                    ) t
                     union all
                     select k.member, 4, 'key_destroyed', k.tenant::text, null, null, null, null
                     from unnest(k_member, k_type, k_id, k_tenant) k(member, type, id, tenant)
-                    join stream_keys o on o.aggregate_type = k.type and o.aggregate_id = k.id and o.wrapped is null
+                    cross join lateral (
+                        select from stream_keys o where o.aggregate_type = k.type and o.aggregate_id = k.id
+                            and o.wrapped is null limit 1
+                    ) o
                     union all
                     select c.member, 5, 'claim_taken', c.scope, null, null, null, null
                     from unnest(c_member, c_scope, c_key) c(member, scope, key)
-                    join claims o on o.scope = c.scope and o.key = c.key
+                    cross join lateral (
+                        select * from claims o where o.scope = c.scope and o.key = c.key limit 1
+                    ) o
                     where not exists (
                         select from unnest(r_member, r_scope, r_key, r_owner) r(member, scope, key, owner)
                         where r.member = c.member and r.scope = o.scope and r.key = o.key and r.owner = o.owner
@@ -212,22 +226,27 @@ begin
                     union all
                     select r.member, 6, 'claim_not_held', r.scope, null, null, null, null
                     from unnest(r_member, r_scope, r_key, r_owner) r(member, scope, key, owner)
-                    where not exists (
-                        select from claims o where o.scope = r.scope and o.key = r.key and o.owner = r.owner
-                    )
+                    left join lateral (
+                        select true from claims o where o.scope = r.scope and o.key = r.key and o.owner = r.owner limit 1
+                    ) o(held) on true
+                    where o.held is null
                     union all
                     select l.member, 7, 'limit_exceeded', l.scope, null, null, null, null
                     from unnest(l_member, l_scope, l_key, l_delta, l_max) l(member, scope, key, delta, max)
-                    left join quotas q on q.scope = l.scope and q.key = l.key
+                    left join lateral (
+                        select * from quotas q where q.scope = l.scope and q.key = l.key limit 1
+                    ) q on true
                     where coalesce(coalesce(q.used, 0)::numeric + l.delta not between 0 and coalesce(l.max, q.max), true)
                     union all
                     select t.member, 8, 'key_exists', null, null, null, null, null
                     from unnest(t_member, t_tenant) t(member, tenant)
-                    join tenant_keys o on o.tenant_id = t.tenant
+                    cross join lateral (select from tenant_keys o where o.tenant_id = t.tenant limit 1) o
                     union all
                     select k.member, 8, 'key_exists', null, null, null, null, null
                     from unnest(k_member, k_type, k_id) k(member, type, id)
-                    join stream_keys o on o.aggregate_type = k.type and o.aggregate_id = k.id
+                    cross join lateral (
+                        select from stream_keys o where o.aggregate_type = k.type and o.aggregate_id = k.id limit 1
+                    ) o
                 )
                 select distinct on (o.member) o.* from offences o
                 order by o.member, o.rank, o.name, o.detail

@@ -28,10 +28,12 @@ const WRITER_SETTINGS: &str = "
     set plan_cache_mode = force_generic_plan;
     set jit = off";
 
+/// What is read here is found by a key or a position: a plan made for a small table must not go on scanning it either.
 const READER_SETTINGS: &str = "
     set default_transaction_isolation = 'read committed';
     set statement_timeout = '30s';
     set idle_in_transaction_session_timeout = '10s';
+    set enable_seqscan = off;
     set jit = off";
 
 /// The writer's connection, with the name by which it can be fenced.

@@ -61,7 +61,7 @@ async fn nothing_is_written_past_the_log() {
     append(&log, facts::to_stream(&stream, 1)).await;
 }
 
-/// The statements are planned while the log is empty, and must not scan what has grown since.
+/// Statements are planned while the log is small, and must not scan what has grown since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_reads_no_more_rows_as_the_log_grows() {
     const ROUNDS: i64 = 300;
@@ -88,6 +88,10 @@ async fn an_append_reads_no_more_rows_as_the_log_grows() {
         let mut refused = facts::to_stream(&guard, 0);
         refused.unchanged = vec![at(&stream, 2)];
         log.append(refused, Lane::Foreground).await.unwrap_err();
+        if [2, 10, 30, 60, 100].contains(&number) {
+            // As the server does by itself now and then: whatever is planned next is planned for small tables.
+            bench.connect().await.execute("analyze").await.unwrap();
+        }
     }
     log.shutdown().await;
 
