@@ -14,13 +14,13 @@ use tenure_event_log::Position;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::connection::{Connection, Consumer};
-use super::decided;
+use super::brokers::connection::{Connection, Consumer};
+use super::brokers::decided;
+use super::brokers::topics;
 use super::pages::{self, Found};
-use super::progress::{self, Progress};
-use super::record;
+use super::resume::progress::{self, Progress};
+use super::sending::record;
 use super::settings::ExportSettings;
-use super::topics;
 use crate::billing::DocumentError;
 use crate::billing::comparison::{Comparison, Extent, Place, Report, TopicRecord};
 use crate::view::View;

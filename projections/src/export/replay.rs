@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub use target::TargetError;
 use writer::{Undelivered, Writer};
 
-use super::record::Envelope;
+use super::sending::record::Envelope;
 use super::settings::ExportSettings;
 use crate::billing::{BillingEvent, BillingRange, DocumentError};
 use crate::view::View;

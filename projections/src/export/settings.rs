@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::connection::Connection;
+use super::brokers::connection::Connection;
 
 /// What every cell's `ce_source` begins with.
 pub(super) const SOURCE: &str = "urn:tenure:cell:";

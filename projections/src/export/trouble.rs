@@ -1,6 +1,6 @@
 //! What is in the worker's way, and what follows from it.
 
-use super::transaction::Failure;
+use super::sending::transaction::Failure;
 
 /// Why the worker begins again.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
-use super::super::connection::{Connection, Consumer};
-use super::super::ledger;
+use super::super::brokers::connection::{Connection, Consumer};
+use super::super::brokers::topics::{self, TopicError, Wanted};
+use super::super::resume::ledger;
 use super::super::settings::{ExportSettings, SOURCE};
-use super::super::topics::{self, TopicError, Wanted};
 use crate::{QueryError, Views};
 
 const POLL: Duration = Duration::from_millis(100);

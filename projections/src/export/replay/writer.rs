@@ -9,8 +9,8 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
-use super::super::partition;
-use super::super::record::Record;
+use super::super::sending::partition;
+use super::super::sending::record::Record;
 use super::super::settings::ExportSettings;
 
 /// Records that wait for an acknowledgement before the next ones are taken: memory stays flat.

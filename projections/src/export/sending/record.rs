@@ -5,15 +5,15 @@
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use uuid::Uuid;
 
-use super::settings::ExportSettings;
 use crate::billing::{BillingEvent, BillingType, DocumentError, document, schema_path};
+use crate::export::settings::ExportSettings;
 
 /// Digits of `ce_sequence`: as many as the longest position has, so that text sorts like the number.
 const SEQUENCE_DIGITS: usize = 20;
 
 /// One record, ready to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Where the event stands in the log.
     pub position: u64,
     /// The tenant's id: all events of a tenant share a partition, and so keep their order.
@@ -25,7 +25,7 @@ pub(super) struct Record {
 
 /// Makes records of events.
 #[derive(Clone, Debug)]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     source: String,
     /// Where the schema of each type is.
     schemas: Vec<(&'static str, String)>,
@@ -75,7 +75,7 @@ impl Envelope {
 }
 
 /// What a record that was read says under a name, if that is text.
-pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
     let header = message.headers()?.iter().find(|header| header.key == name)?;
     std::str::from_utf8(header.value?).ok()
 }

@@ -2,40 +2,27 @@
 //! committed.
 //!
 //! One instance exports at a time ([`lease`]). It sends events and a record of its progress in one Kafka transaction
-//! ([`transaction`]); where it goes on after a start, a crash or a failure is what the last such record says, weighed
-//! against the log ([`verdict`]). Nothing else is trusted: the database only keeps a copy of the progress, to notice when
+//! ([`sending`]); where it goes on after a start, a crash or a failure is what the last such record says, weighed
+//! against the log ([`resume`]). Nothing else is trusted: the database only keeps a copy of the progress, to notice when
 //! Kafka has lost some.
 //!
 //! Events come from the billing view, which holds those of one generation in the log's order, and shows a batch as a whole
 //! or not at all. While the export runs, each page it reads begins with the event that it exported last: a log that was cut
 //! behind its back does not go unnoticed. Nor does a billing topic that was made anew: records must come behind the last ones
-//! of their partitions, and these stand where they were put ([`written`]).
+//! of their partitions, and these stand where they were put ([`resume::written`]).
 
+mod brokers;
 mod check;
-mod clients;
-mod connection;
-mod decided;
-mod establish;
-mod hanging;
 mod lease;
-mod ledger;
 mod pages;
-mod partition;
-mod progress;
-mod record;
 mod replay;
-mod rescan;
+mod resume;
+mod sending;
 mod session;
 mod settings;
-mod size;
 mod status;
-mod topics;
-mod torn;
-mod transaction;
 mod trouble;
-mod verdict;
 mod worker;
-mod written;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,16 +30,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use check::{CheckError, Checked, Part, check};
-pub use ledger::Order;
-pub use progress::Progress;
 pub use replay::{ReplayError, Selection, TargetError, replay};
+pub use resume::ledger::Order;
+pub use resume::progress::Progress;
+pub use resume::verdict::Doubt;
+pub use resume::written::Written;
 pub use settings::{ExportSettings, Observer, Security, Step};
 pub use status::{ExportState, ExportStatus};
-pub use verdict::Doubt;
-pub use written::Written;
 
 use crate::billing::contract::Topics;
 use crate::{QueryError, Views};
+use resume::ledger;
 use status::Board;
 use worker::Worker;
 

@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use super::clients::Clients;
-use super::decided::{self, UndecidedError};
 use super::ledger;
 use super::progress::Progress;
-use super::record;
-use super::settings::ExportSettings;
-use super::transaction::Transactions;
-use super::trouble::{Trouble, blocking};
-use super::worker::Worker;
+use crate::export::brokers::clients::Clients;
+use crate::export::brokers::decided::{self, UndecidedError};
+use crate::export::sending::record;
+use crate::export::sending::transaction::Transactions;
+use crate::export::settings::ExportSettings;
+use crate::export::trouble::{Trouble, blocking};
+use crate::export::worker::Worker;
 
 /// How often a running export looks whether readers see what it committed.
 const LOOK: Duration = Duration::from_secs(5);
 
 impl ExportSettings {
     /// The key of a record that does nothing but belong to a transaction. No progress has it.
-    pub(super) fn end_key(&self) -> String {
+    pub(crate) fn end_key(&self) -> String {
         format!("{}/end", self.transactional_id())
     }
 
@@ -42,7 +42,7 @@ impl ExportSettings {
 impl Worker {
     /// Ends what hangs in both topics. Our own producer was initialized, so nothing of ours is still on its way; what another
     /// cell has open is not touched, and has to be waited for.
-    pub(super) async fn take_back(
+    pub(crate) async fn take_back(
         &self,
         clients: &Clients,
         transactions: &Arc<Transactions>,
@@ -64,7 +64,7 @@ impl Worker {
     }
 
     /// Resolves when readers see past these offsets, each in its partition of the billing topic, taking back what hangs.
-    pub(super) async fn readable(
+    pub(crate) async fn readable(
         &self,
         clients: &Clients,
         transactions: &Arc<Transactions>,
@@ -84,7 +84,7 @@ impl Worker {
 
     /// Whether the database remembers progress that was acknowledged and that is, in Kafka, not committed any more: it was taken
     /// back, on purpose or by the end of the next transaction. (Brokers that lost a record don't have it at all.)
-    pub(super) fn was_taken_back(
+    pub(crate) fn was_taken_back(
         &self,
         copy: &Progress,
         progress: Option<&Progress>,
@@ -97,7 +97,7 @@ impl Worker {
     }
 
     /// From now on the database remembers what counts.
-    pub(super) async fn correct_copy(&self, progress: Option<&Progress>) -> Result<(), Trouble> {
+    pub(crate) async fn correct_copy(&self, progress: Option<&Progress>) -> Result<(), Trouble> {
         let mut session = self.ledger.lock().await;
         let corrected = async {
             let session = session.open(self.views.store()).await?;
@@ -112,7 +112,7 @@ impl Worker {
 
 /// Looks after what a running export has committed: a broker that forgets its end while nobody sends would hide it till the
 /// next start.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     looked: Instant,
     /// What readers did not see when it was first looked for, and when that was.
     hidden: BTreeMap<i32, (i64, Instant)>,

@@ -41,7 +41,7 @@ impl FromStr for Order {
 }
 
 /// Leaves an order for whichever instance exports. A later one takes the place of one that is not carried out yet.
-pub(super) async fn leave(store: &Store, order: Order) -> Result<(), QueryError> {
+pub(crate) async fn leave(store: &Store, order: Order) -> Result<(), QueryError> {
     let sql = "insert into {exports} (name, ordered) values ($1, $2) on conflict (name) do update set ordered = excluded.ordered";
     store.session().await?.query(sql, vec![NAME.into(), order.to_string().into()]).await?;
     Ok(())
@@ -49,7 +49,7 @@ pub(super) async fn leave(store: &Store, order: Order) -> Result<(), QueryError>
 
 /// The copy, and the order that waits.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub copy: Option<Progress>,
     pub order: Option<Order>,
 }
@@ -57,12 +57,12 @@ pub(super) struct Page {
 const READ: &str = "select progress, ordered from {exports} where name = $1";
 
 /// Reads the row.
-pub(super) async fn read(session: &mut Session) -> Result<Page, StoreError> {
+pub(crate) async fn read(session: &mut Session) -> Result<Page, StoreError> {
     page(&session.query(READ, vec![NAME.into()]).await?)
 }
 
 /// Reads the copy, also where the database is open for reading only.
-pub(super) async fn copy(store: &Store) -> Result<Option<Progress>, QueryError> {
+pub(crate) async fn copy(store: &Store) -> Result<Option<Progress>, QueryError> {
     Ok(page(&store.query(READ, vec![NAME.into()]).await?)?.copy)
 }
 
@@ -77,19 +77,19 @@ fn page(rows: &[Cells]) -> Result<Page, StoreError> {
 }
 
 /// Writes the copy.
-pub(super) async fn remember(session: &mut Session, progress: &Progress) -> Result<(), StoreError> {
+pub(crate) async fn remember(session: &mut Session, progress: &Progress) -> Result<(), StoreError> {
     let sql = "insert into {exports} (name, progress) values ($1, $2) on conflict (name) do update set progress = excluded.progress";
     let progress = serde_json::to_string(progress).map_err(StoreError::refused)?;
     session.query(sql, vec![NAME.into(), progress.into()]).await.map(drop)
 }
 
 /// Removes the copy.
-pub(super) async fn forget(session: &mut Session) -> Result<(), StoreError> {
+pub(crate) async fn forget(session: &mut Session) -> Result<(), StoreError> {
     session.query("update {exports} set progress = null where name = $1", vec![NAME.into()]).await.map(drop)
 }
 
 /// The order is carried out, or refused.
-pub(super) async fn settle(session: &mut Session, order: Order) -> Result<(), StoreError> {
+pub(crate) async fn settle(session: &mut Session, order: Order) -> Result<(), StoreError> {
     // Unless another one was left meanwhile.
     let sql = "update {exports} set ordered = null where name = $1 and ordered = $2";
     session.query(sql, vec![NAME.into(), order.to_string().into()]).await.map(drop)

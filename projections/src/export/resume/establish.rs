@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tenure_event_log::Position;
 
-use super::clients::Clients;
-use super::connection::Consumer;
 use super::ledger::{self, Order};
-use super::pages::Anchor;
 use super::progress::{self, Progress, ProgressError};
-use super::settings::ExportSettings;
-use super::status::ExportState;
-use super::topics::Topic;
-use super::transaction::Transactions;
-use super::trouble::{Trouble, blocking};
 use super::verdict::{Doubt, Evidence, weigh};
-use super::worker::Worker;
 use super::written::{self, Missing};
+use crate::export::brokers::clients::Clients;
+use crate::export::brokers::connection::Consumer;
+use crate::export::brokers::topics::Topic;
+use crate::export::pages::Anchor;
+use crate::export::sending::transaction::Transactions;
+use crate::export::settings::ExportSettings;
+use crate::export::status::ExportState;
+use crate::export::trouble::{Trouble, blocking};
+use crate::export::worker::Worker;
 
 /// How often a stopped export looks for orders.
 const ORDERS_EVERY: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ struct Told {
 
 impl Worker {
     /// Where to go on, with both topics as they should be.
-    pub(super) async fn establish(
+    pub(crate) async fn establish(
         &self,
         clients: &Clients,
         transactions: &Arc<Transactions>,
@@ -120,7 +120,7 @@ impl Worker {
     }
 
     /// Records that the progress knows and this consumer does not find in the billing topic.
-    pub(super) async fn missing(
+    pub(crate) async fn missing(
         &self,
         consumer: &Arc<Consumer>,
         progress: &Progress,
@@ -259,7 +259,7 @@ impl Worker {
     }
 
     /// An order for an export that stands still is not for one that runs, and must not wait for its next stop.
-    pub(super) async fn ignore_order(&self) -> Result<(), Trouble> {
+    pub(crate) async fn ignore_order(&self) -> Result<(), Trouble> {
         if let Some(order) = self.ledger().await?.order {
             tracing::warn!(%order, "the billing export was told to resume, but nothing stops it: ignored");
             self.settle(order).await?;

@@ -11,29 +11,29 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use rdkafka::{ClientConfig, Message as _};
 
-use super::written::Written;
+use crate::export::resume::written::Written;
 
 /// What the clients of one attempt have in common: the last thing that went wrong, and what the brokers have acknowledged.
 #[derive(Clone, Default)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     trouble: Arc<Mutex<Option<String>>>,
     acknowledged: Arc<Mutex<Acknowledged>>,
 }
 
 /// Billing events' records that the brokers have, by partition; `None` where they did not say of each where it stands.
-pub(super) type Acknowledged = BTreeMap<i32, Option<Stretch>>;
+pub(crate) type Acknowledged = BTreeMap<i32, Option<Stretch>>;
 
 /// What a partition got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     /// The first record's offset.
     pub first: i64,
     pub last: Written,
 }
 
-pub(super) type Producer = BaseProducer<Connection>;
-pub(super) type Consumer = BaseConsumer<Connection>;
-pub(super) type Admin = AdminClient<Connection>;
+pub(crate) type Producer = BaseProducer<Connection>;
+pub(crate) type Consumer = BaseConsumer<Connection>;
+pub(crate) type Admin = AdminClient<Connection>;
 
 impl Connection {
     pub fn producer(&self, config: &ClientConfig) -> KafkaResult<Producer> {

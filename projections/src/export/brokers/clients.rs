@@ -7,15 +7,15 @@ use tokio::runtime::Handle;
 
 use super::connection::{Admin, Connection, Consumer};
 use super::decided::{self, UndecidedError};
-use super::pages::Anchor;
-use super::rescan;
-use super::settings::ExportSettings;
 use super::topics::{self, Topic, Wanted};
-use super::trouble::{Trouble, blocking};
+use crate::export::pages::Anchor;
+use crate::export::resume::rescan;
+use crate::export::settings::ExportSettings;
+use crate::export::trouble::{Trouble, blocking};
 
 /// What asks the brokers. Clones share it.
 #[derive(Clone)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     admin: Arc<Admin>,
     pub consumer: Arc<Consumer>,
     /// Sees what is not committed, too.

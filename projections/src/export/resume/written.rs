@@ -12,8 +12,8 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
-use super::connection::Consumer;
-use super::record;
+use crate::export::brokers::connection::Consumer;
+use crate::export::sending::record;
 
 const WITHIN: Duration = Duration::from_secs(30);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -31,14 +31,14 @@ pub struct Written {
 
 /// A record that is not where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
+pub(crate) struct Missing {
     pub partition: i32,
     pub record: Written,
 }
 
 /// Why nobody knows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WrittenError {
+pub(crate) enum WrittenError {
     #[error("the billing topic can't be read")]
     Unavailable(#[from] KafkaError),
     #[error("the last records of the billing topic were not found within {} seconds", WITHIN.as_secs())]
@@ -48,7 +48,7 @@ pub(super) enum WrittenError {
 }
 
 /// Where it was written, and by whom.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     pub topic: &'a str,
     /// `ce_source`.
     pub source: &'a str,
@@ -59,7 +59,7 @@ pub(super) struct Place<'a> {
 /// Those of the records that the consumer does not find: with one that sees everything, records that are gone; with one that
 /// sees what is committed, aborted ones, too. Nothing else has both the offset and the position, not even an aborted record,
 /// since those that come later have higher positions. Blocks.
-pub(super) fn missing(
+pub(crate) fn missing(
     consumer: &Consumer,
     place: &Place<'_>,
     written: &BTreeMap<i32, Written>,

@@ -10,7 +10,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::connection::{Admin, Consumer};
-use super::settings::ExportSettings;
+use crate::export::settings::ExportSettings;
 
 /// How long the brokers may take to answer a question.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const MADE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Topic {
+pub(crate) struct Topic {
     pub partitions: i32,
     /// The fewest copies that a partition has.
     pub replication: i32,
@@ -32,7 +32,7 @@ pub(super) struct Topic {
 
 /// What a topic should be.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     pub name: &'a str,
     pub partitions: i32,
     pub replication: i32,
@@ -43,7 +43,7 @@ pub(super) struct Wanted<'a> {
 
 /// Why a topic could not be asked for or made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TopicError {
+pub(crate) enum TopicError {
     #[error("the brokers did not answer")]
     Unavailable(#[from] KafkaError),
     #[error("the topic {name} can't be made: {reason}")]
@@ -51,7 +51,7 @@ pub(super) enum TopicError {
 }
 
 impl ExportSettings {
-    pub(super) fn billing_topic(&self) -> Wanted<'_> {
+    pub(crate) fn billing_topic(&self) -> Wanted<'_> {
         Wanted {
             name: &self.topic,
             partitions: self.partitions,
@@ -61,7 +61,7 @@ impl ExportSettings {
         }
     }
 
-    pub(super) fn progress_topic(&self) -> Wanted<'_> {
+    pub(crate) fn progress_topic(&self) -> Wanted<'_> {
         Wanted { name: &self.progress_topic, partitions: 1, retention_ms: None, ..self.billing_topic() }
     }
 }
@@ -100,7 +100,7 @@ impl Wanted<'_> {
 }
 
 /// Asks the brokers about a topic; `None` if there is none of this name.
-pub(super) async fn describe(admin: &Admin, consumer: &Consumer, name: &str) -> Result<Option<Topic>, TopicError> {
+pub(crate) async fn describe(admin: &Admin, consumer: &Consumer, name: &str) -> Result<Option<Topic>, TopicError> {
     let options = AdminOptions::new().request_timeout(Some(ANSWERS_WITHIN));
     // Asked of the configuration first: a question for metadata could make the topic.
     let mut answers = admin.describe_configs(&[ResourceSpecifier::Topic(name)], &options).await?;
@@ -147,7 +147,7 @@ fn layout(consumer: &Consumer, name: &str) -> Result<Option<(i32, i32)>, KafkaEr
 }
 
 /// Makes a topic and waits until the brokers can be written to.
-pub(super) async fn create(admin: &Admin, consumer: &Consumer, wanted: &Wanted<'_>) -> Result<(), TopicError> {
+pub(crate) async fn create(admin: &Admin, consumer: &Consumer, wanted: &Wanted<'_>) -> Result<(), TopicError> {
     let insync = wanted.min_insync_replicas.to_string();
     let retention = wanted.retention_ms.map(|retention| retention.to_string());
     let mut topic = NewTopic::new(wanted.name, wanted.partitions, TopicReplication::Fixed(wanted.replication))

@@ -12,9 +12,9 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
-use super::connection::Consumer;
-use super::pages::Anchor;
-use super::record;
+use crate::export::brokers::connection::Consumer;
+use crate::export::pages::Anchor;
+use crate::export::sending::record;
 
 const POLL: Duration = Duration::from_millis(200);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const FIRST_WINDOW: i64 = 64;
 
 /// Why the topic gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RescanError {
+pub(crate) enum RescanError {
     #[error("the billing topic can't be read")]
     Unavailable(#[from] KafkaError),
     #[error("it was given up")]
@@ -31,7 +31,7 @@ pub(super) enum RescanError {
 }
 
 /// The committed event with the highest position that this cell exported to the topic. Reads it whole; blocks.
-pub(super) fn last_exported(
+pub(crate) fn last_exported(
     consumer: &Consumer,
     topic: &str,
     partitions: i32,
@@ -63,13 +63,13 @@ fn read(
 
 /// An event where it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(crate) struct Placed {
     pub offset: i64,
     pub event: Anchor,
 }
 
 /// The last event that this cell exported to a partition, of those at or behind an offset that the consumer shows. Blocks.
-pub(super) fn last_since(
+pub(crate) fn last_since(
     consumer: &Consumer,
     topic: &str,
     partition: i32,
@@ -87,7 +87,7 @@ pub(super) fn last_since(
 }
 
 /// The same, looked for farther and farther before the offset, up to the partition's beginning. Blocks.
-pub(super) fn last_around(
+pub(crate) fn last_around(
     consumer: &Consumer,
     topic: &str,
     partition: i32,
@@ -108,7 +108,7 @@ pub(super) fn last_around(
 }
 
 /// The lowest position among this cell's events that a partition has in these offsets, as the consumer sees it. Blocks.
-pub(super) fn lowest_within(
+pub(crate) fn lowest_within(
     consumer: &Consumer,
     topic: &str,
     partition: i32,

@@ -14,7 +14,7 @@ const QUICK: Duration = Duration::from_millis(300);
 /// Follows what the network takes. It outlives failures: a transaction that the brokers ended because it took too long must not
 /// be tried again with as many events, for ever.
 #[derive(Debug)]
-pub(super) struct Size(AtomicUsize);
+pub(crate) struct Size(AtomicUsize);
 
 impl Default for Size {
     fn default() -> Self {

@@ -11,25 +11,25 @@ use std::time::Duration;
 
 use tenure_event_log::Position;
 
-use super::clients::Clients;
-use super::pages::{self, Anchor};
-use super::partition;
 use super::progress::Progress;
 use super::rescan::{self, Placed, RescanError};
-use super::settings::ExportSettings;
-use super::status::ExportState;
-use super::topics::Topic;
-use super::transaction::Transactions;
-use super::trouble::{Trouble, blocking};
-use super::worker::Worker;
 use super::written::{Missing, Written};
+use crate::export::brokers::clients::Clients;
+use crate::export::brokers::topics::Topic;
+use crate::export::pages::{self, Anchor};
+use crate::export::sending::partition;
+use crate::export::sending::transaction::Transactions;
+use crate::export::settings::ExportSettings;
+use crate::export::status::ExportState;
+use crate::export::trouble::{Trouble, blocking};
+use crate::export::worker::Worker;
 
 /// How often it is looked whether a view has come far enough.
 const VIEW_LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 
 /// How far the readers of the partitions have come, where that is not what the progress says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Torn {
+pub(crate) struct Torn {
     /// The events of a partition up to here are in it; of partitions that are not named, up to the progress.
     seen: BTreeMap<i32, u64>,
     /// The last event that a partition shows, where that is beyond the progress.
@@ -40,7 +40,7 @@ pub(super) struct Torn {
 
 /// What a partition shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// The last event of this cell that readers see, where one was looked for and found.
     last: Option<Placed>,
     /// The first event that it lacks of those that the progress counts.
@@ -102,7 +102,7 @@ impl Torn {
 impl Worker {
     /// Looks whether readers of the billing topic see what the progress says, neither less nor more. `uncommitted` is the
     /// progress that was not to count any more: what it says that was written may be seen all the same.
-    pub(super) async fn torn(
+    pub(crate) async fn torn(
         &self,
         clients: &Clients,
         transactions: &Arc<Transactions>,
@@ -137,7 +137,7 @@ impl Worker {
     }
 
     /// Writes what partitions lack, in one transaction.
-    pub(super) async fn mend(
+    pub(crate) async fn mend(
         &self,
         transactions: &Arc<Transactions>,
         progress: &Progress,

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::connection::{Connection, Producer, Stretch};
 use super::partition;
-use super::progress::Progress;
 use super::record::Record;
-use super::settings::{ExportSettings, Step};
-use super::written::Written;
+use crate::export::brokers::connection::{Connection, Producer, Stretch};
+use crate::export::resume::progress::Progress;
+use crate::export::resume::written::Written;
+use crate::export::settings::{ExportSettings, Step};
 
 /// How long one call waits before it looks whether it should go on waiting.
 const CALL: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// How a transaction did not come about. Whatever it was, the position in memory is void: only the progress topic knows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// It is aborted, and the producer may begin another one.
     #[error("the transaction was aborted: {0}")]
     Aborted(String),
@@ -45,7 +45,7 @@ pub(super) enum Failure {
 }
 
 /// A producer that has fenced its predecessors.
-pub(super) struct Transactions {
+pub(crate) struct Transactions {
     producer: Producer,
     settings: ExportSettings,
     connection: Connection,

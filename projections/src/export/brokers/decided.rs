@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why nobody knows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum UndecidedError {
+pub(crate) enum UndecidedError {
     #[error("the brokers don't say where topic {topic} ends")]
     Unavailable {
         topic: String,
@@ -33,7 +33,7 @@ pub(super) enum UndecidedError {
 
 /// Resolves when everything that is in the topic now is decided. `committed` sees what is committed, `all` everything;
 /// `within` is longer than the brokers let a killed producer's transaction stand. Blocks.
-pub(super) fn wait(
+pub(crate) fn wait(
     committed: &Consumer,
     all: &Consumer,
     topic: &str,
@@ -59,7 +59,7 @@ pub(super) fn wait(
 
 /// Waits until readers of what is committed see past these offsets, each in its partition; the partitions where they still
 /// don't after as long as no transaction should last. An offset that a partition has not reached is not hidden. Blocks.
-pub(super) fn hidden(
+pub(crate) fn hidden(
     committed: &Consumer,
     all: &Consumer,
     topic: &str,
@@ -87,7 +87,7 @@ pub(super) fn hidden(
 }
 
 /// The partitions in which the first transaction that is open is one with a record that `is_ours`. Blocks.
-pub(super) fn open_of(
+pub(crate) fn open_of(
     committed: &Consumer,
     all: &Consumer,
     topic: &str,

@@ -9,7 +9,7 @@ const SEED: u32 = 0x9747_b28c;
 const FACTOR: u32 = 0x5bd1_e995;
 
 /// The partition, of so many.
-pub(super) fn of(key: &str, partitions: i32) -> i32 {
+pub(crate) fn of(key: &str, partitions: i32) -> i32 {
     // The sign is cut off, as Java's `toPositive` does.
     let hash = (murmur2(key.as_bytes()) & 0x7fff_ffff).cast_signed();
     hash.checked_rem(partitions).unwrap_or(0)

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tenure_event_log::Position;
 use uuid::Uuid;
 
-use super::connection::Consumer;
 use super::written::Written;
+use crate::export::brokers::connection::Consumer;
 
 /// How far from the end the first look begins.
 const FIRST_WINDOW: i64 = 64;
@@ -51,19 +51,19 @@ impl Progress {
     }
 
     /// Whether both are of one export of one log to one topic, since the same start.
-    pub(super) fn is_akin(&self, other: &Self) -> bool {
+    pub(crate) fn is_akin(&self, other: &Self) -> bool {
         self.log_id == other.log_id && self.since == other.since && other.is_of(&self.topic, self.partitions)
     }
 
     /// Whether it is that of a topic with this name and so many partitions.
-    pub(super) fn is_of(&self, topic: &str, partitions: i32) -> bool {
+    pub(crate) fn is_of(&self, topic: &str, partitions: i32) -> bool {
         self.topic == topic && self.partitions == partitions
     }
 }
 
 /// Why there is no telling how far the export has got.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProgressError {
+pub(crate) enum ProgressError {
     #[error("the progress topic can't be read")]
     Unavailable(#[from] KafkaError),
     #[error("the end of the progress topic was not reached within {} seconds", READ_WITHIN.as_secs())]
@@ -78,7 +78,7 @@ pub(super) enum ProgressError {
 
 /// The last committed record of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     pub offset: i64,
     /// Nothing if somebody deleted it.
     pub progress: Option<Progress>,
@@ -88,7 +88,7 @@ pub(super) struct Recorded {
 ///
 /// Markers of transactions take offsets too and are never handed over, so the end is where the consumer says that it is:
 /// who counts up to the high watermark waits for ever.
-pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option<Recorded>, ProgressError> {
+pub(crate) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option<Recorded>, ProgressError> {
     let until = Instant::now() + READ_WITHIN;
     let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWERS_WITHIN)?;
     let mut window = FIRST_WINDOW;
@@ -114,7 +114,7 @@ pub(super) fn read(consumer: &Consumer, topic: &str, key: &str) -> Result<Option
 
 /// What the records with this key say that came after the last committed one and so are not committed, of the newest. The
 /// consumer sees everything. Blocks.
-pub(super) fn uncommitted(
+pub(crate) fn uncommitted(
     consumer: &Consumer,
     topic: &str,
     key: &str,

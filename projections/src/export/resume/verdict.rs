@@ -8,13 +8,13 @@ use tenure_event_log::Position;
 use uuid::Uuid;
 
 use super::progress::Progress;
-use super::topics::Topic;
 use super::torn::Torn;
 use super::written::{Missing, Written};
+use crate::export::brokers::topics::Topic;
 
 /// What is known before the first event is sent.
 #[derive(Clone, Debug)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     pub log_id: Uuid,
     pub head: Position,
     /// The event that the log has at the progress's position.
@@ -144,7 +144,7 @@ impl fmt::Display for Doubt {
 ///
 /// # Errors
 /// [`Doubt`], when no answer is safe.
-pub(super) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>, Doubt> {
+pub(crate) fn weigh(evidence: &Evidence, topic: &str) -> Result<Option<Progress>, Doubt> {
     let Evidence { log_id, head, event_there, event_ahead, progress, scribble, copy, billing_topic, missing, torn } =
         evidence;
     if let Some(offset) = *scribble {
