@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::values::{Groups, PrincipalId, TokenHash, TokenName};
-use tenure_aggregates::{AccessTokenId, Role, TenantId, access_token, administrator, tenant};
+use tenure_aggregates::{AccessTokenId, AggregateKind, Role, TenantId, access_token};
 use tenure_event_log::Position;
 
 use crate::batch::{Cell, Cells, Table, Write, integer, nullable_integer, text};
 use crate::cells::{CellsReader, micros};
 use crate::history::{Happened, Obstacle};
 use crate::rows::{Row, Rows};
-use crate::view::{Fact, View};
+use crate::view::{Fact, Ignored, View};
 use crate::{QueryError, Views};
 
 const TOKENS: Table = Table {
@@ -37,34 +37,15 @@ const TOKENS: Table = Table {
 pub(crate) const TABLES: &[Table] = &[TOKENS];
 
 /// Events that change nothing here.
-pub(crate) const IGNORED: &[&str] = &[
-    "tenant.provisioned",
-    "tenant.updated",
-    "tenant.suspended",
-    "tenant.reinstated",
-    "tenant.deprovisioned",
-    "tenant.restored",
-    "tenant.deleted",
-    "tenant.usage.reported",
-    "tenant.usage.monthly",
-    "tenant.domain.proven",
-    "tenant.joined",
-    "tenant.unlinked",
-    "tenant.subscription.changed",
-    "tenant.subscription.cancelled",
-    "administrator.invited",
-    "administrator.accepted",
-    "administrator.removed",
-    "link.created",
-    "link.updated",
-    "link.verified",
-    "link.invited",
-    "link.accepted",
-    "link.declined",
-    "link.unlinked",
-    "link.withdrawn",
-    "link.closed",
-];
+pub(crate) const IGNORED: Ignored = Ignored {
+    aggregates: &[
+        AggregateKind::Tenant,
+        AggregateKind::Administrator,
+        AggregateKind::Link,
+        AggregateKind::Subscription,
+    ],
+    events: &[],
+};
 
 /// Tokens per statement when all of them are read: none holds a snapshot open for long.
 const PAGE: i64 = 5_000;
@@ -240,25 +221,8 @@ pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {
         Happened::AccessToken(access_token::Event::Revoked { .. })
         | Happened::AccessTokenUse(access_token::last_use::Event::Used { .. }) => Some((&TOKENS, key(fact))),
         Happened::AccessToken(access_token::Event::Created { .. })
-        | Happened::Tenant(
-            tenant::Event::Provisioned { .. }
-            | tenant::Event::Updated { .. }
-            | tenant::Event::Suspended { .. }
-            | tenant::Event::Reinstated { .. }
-            | tenant::Event::Deprovisioned { .. }
-            | tenant::Event::Restored { .. }
-            | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageReported { .. }
-            | tenant::Event::UsageMonthly { .. }
-            | tenant::Event::DomainProven { .. }
-            | tenant::Event::Joined { .. }
-            | tenant::Event::Unlinked { .. },
-        )
-        | Happened::Administrator(
-            administrator::Event::Invited { .. }
-            | administrator::Event::Accepted { .. }
-            | administrator::Event::Removed { .. },
-        )
+        | Happened::Tenant(_)
+        | Happened::Administrator(_)
         | Happened::Link(_)
         | Happened::Subscription(_) => None,
     }
@@ -296,27 +260,9 @@ pub(crate) fn apply(fact: &Fact<'_>, rows: &mut Rows) -> Result<(), Obstacle> {
             TokenRecord { last_used_at: Some(*at), uses: fact.recorded.sequence, ..known(fact, rows)? }
         }
         // What becomes of a tenant is asked of the gate; its tokens stay what they are.
-        Happened::Tenant(
-            tenant::Event::Provisioned { .. }
-            | tenant::Event::Updated { .. }
-            | tenant::Event::Suspended { .. }
-            | tenant::Event::Reinstated { .. }
-            | tenant::Event::Deprovisioned { .. }
-            | tenant::Event::Restored { .. }
-            | tenant::Event::Deleted { .. }
-            | tenant::Event::UsageReported { .. }
-            | tenant::Event::UsageMonthly { .. }
-            | tenant::Event::DomainProven { .. }
-            | tenant::Event::Joined { .. }
-            | tenant::Event::Unlinked { .. },
-        )
-        | Happened::Administrator(
-            administrator::Event::Invited { .. }
-            | administrator::Event::Accepted { .. }
-            | administrator::Event::Removed { .. },
-        )
-        | Happened::Link(_)
-        | Happened::Subscription(_) => return Ok(()),
+        Happened::Tenant(_) | Happened::Administrator(_) | Happened::Link(_) | Happened::Subscription(_) => {
+            return Ok(());
+        }
     };
     rows.put(record);
     Ok(())

@@ -113,7 +113,7 @@ fn readable(
     for (index, (recorded, happened)) in events.iter().enumerate() {
         match happened {
             Ok(happened) => facts.push(Fact { recorded, happened }),
-            Err(Obstacle::Poison(_)) if view.ignores(&recorded.event_type) => {}
+            Err(Obstacle::Poison(_)) if view.ignores(recorded) => {}
             Err(obstacle) => return Err((index, obstacle.clone())),
         }
     }

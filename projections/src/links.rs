@@ -6,7 +6,7 @@ mod list;
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::link::{Event, GroupGrants, Origin, Stage};
-use tenure_aggregates::{LinkId, TenantId};
+use tenure_aggregates::{AggregateKind, LinkId, TenantId};
 
 pub use list::{Grant, Grants, LinkCursor, grants, list};
 
@@ -14,7 +14,7 @@ use crate::batch::{Cells, Table, Write, integer, nullable_integer, text};
 use crate::cells::{CellsReader, micros};
 use crate::history::{Happened, Obstacle};
 use crate::rows::{Row, Rows};
-use crate::view::Fact;
+use crate::view::{Fact, Ignored};
 
 const LINKS: Table = Table {
     name: "links",
@@ -40,28 +40,16 @@ const LINKS: Table = Table {
 pub(crate) const TABLES: &[Table] = &[LINKS];
 
 /// Events that change nothing here: an account's own life shows elsewhere.
-pub(crate) const IGNORED: &[&str] = &[
-    "tenant.provisioned",
-    "tenant.updated",
-    "tenant.suspended",
-    "tenant.reinstated",
-    "tenant.deprovisioned",
-    "tenant.restored",
-    "tenant.deleted",
-    "tenant.usage.reported",
-    "tenant.usage.monthly",
-    "tenant.domain.proven",
-    "tenant.joined",
-    "tenant.unlinked",
-    "tenant.subscription.changed",
-    "tenant.subscription.cancelled",
-    "administrator.invited",
-    "administrator.accepted",
-    "administrator.removed",
-    "access_token.created",
-    "access_token.revoked",
-    "access_token.used",
-];
+pub(crate) const IGNORED: Ignored = Ignored {
+    aggregates: &[
+        AggregateKind::Tenant,
+        AggregateKind::Administrator,
+        AggregateKind::Subscription,
+        AggregateKind::AccessToken,
+        AggregateKind::LastUse,
+    ],
+    events: &[],
+};
 
 /// A link that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

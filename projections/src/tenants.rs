@@ -10,7 +10,9 @@ mod stages;
 
 use chrono::{DateTime, Utc};
 use tenure_aggregates::tenant::{Changes, NewAccount, Stage};
-use tenure_aggregates::{AdministratorId, TenantId, TenantKind, access_token, administrator, subscription, tenant};
+use tenure_aggregates::{
+    AdministratorId, AggregateKind, TenantId, TenantKind, access_token, administrator, subscription, tenant,
+};
 
 pub use cursor::{Cursor, CursorError};
 pub use list::{ListFilter, Page, TenantCounts, TenantPage, counts, find, list, totals};
@@ -20,7 +22,7 @@ pub use stages::{TenantStage, TenantStages, stages};
 use crate::batch::{Cell, Cells, Table, Write, integer, text};
 use crate::history::{Happened, Obstacle};
 use crate::rows::Rows;
-use crate::view::Fact;
+use crate::view::{Fact, Ignored};
 use record::{DirectoryRow, TENANTS};
 
 /// How many customers of an MSP are in a status.
@@ -35,17 +37,7 @@ const COUNTS: Table = Table {
 pub(crate) const TABLES: &[Table] = &[TENANTS, COUNTS];
 
 /// Events that change nothing here. All others do, since each is an activity; but a link's are its MSP's.
-pub(crate) const IGNORED: &[&str] = &[
-    "link.created",
-    "link.updated",
-    "link.verified",
-    "link.invited",
-    "link.accepted",
-    "link.declined",
-    "link.unlinked",
-    "link.withdrawn",
-    "link.closed",
-];
+pub(crate) const IGNORED: Ignored = Ignored { aggregates: &[AggregateKind::Link], events: &[] };
 
 /// Every event but the first reads its tenant's row.
 pub(crate) fn reads(fact: &Fact<'_>) -> Option<(&'static Table, Cells)> {

@@ -1,6 +1,6 @@
 //! The views there are, and what the projector asks of each.
 
-use tenure_aggregates::{TenantId, tenant};
+use tenure_aggregates::{AggregateKind, TenantId, tenant};
 use tenure_event_log::RecordedEvent;
 
 use crate::batch::{Cells, Table};
@@ -23,6 +23,21 @@ impl Fact<'_> {
     /// The tenant that it happened in.
     pub fn tenant(&self) -> TenantId {
         TenantId::from_uuid(self.recorded.tenant_id)
+    }
+}
+
+/// Events that change nothing in a view. They are named once more where it applies what it can read.
+pub(crate) struct Ignored {
+    /// All of these aggregates.
+    pub aggregates: &'static [AggregateKind],
+    /// These types of other aggregates' events.
+    pub events: &'static [&'static str],
+}
+
+impl Ignored {
+    fn has(&self, event: &RecordedEvent) -> bool {
+        let kind = AggregateKind::named(&event.stream.aggregate_type);
+        self.events.contains(&event.event_type.as_ref()) || kind.is_some_and(|kind| self.aggregates.contains(&kind))
     }
 }
 
@@ -113,9 +128,8 @@ impl View {
         }
     }
 
-    /// True for an event that the view has no use for, so that even an unreadable one of this type can't stop it. The
-    /// same events are named once more where the view applies what it can read.
-    pub fn ignores(self, event_type: &str) -> bool {
+    /// True for an event that the view has no use for, so that even an unreadable one can't stop it.
+    pub fn ignores(self, event: &RecordedEvent) -> bool {
         match self {
             Self::Tenants => tenants::IGNORED,
             Self::Billing => billing::IGNORED,
@@ -124,7 +138,7 @@ impl View {
             Self::Links => links::IGNORED,
             Self::AccessTokens => access_tokens::IGNORED,
         }
-        .contains(&event_type)
+        .has(event)
     }
 
     /// The row that applying the event reads, if any.
