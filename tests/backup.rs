@@ -6,11 +6,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tenure_event_log::MasterKey;
+use tenure_test_engines::PostgresCluster;
 
 use crate::service::process::{PROGRAM, run, tenure};
 use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually};
@@ -230,6 +231,26 @@ async fn a_database_is_dumped_under_load_and_restored() {
     restore.args(["--no-owner", "--exit-on-error", "--single-transaction", "--dbname"]);
     restore.arg(for_programs(restored.database_url().unwrap())).arg(&file);
     succeed(restore);
+    copy_key(&data(&storage), &restored);
+    another_key_is_refused(&restored);
+    is_whole(&restored, &acknowledged).await;
+}
+
+#[tokio::test]
+async fn a_server_is_copied_under_load_and_its_copy_started() {
+    let cluster = Arc::new(tokio::task::spawn_blocking(PostgresCluster::start).await.unwrap());
+    let storage = Storage::at(cluster.url());
+    let service = ServiceProcess::start(&storage, &[]);
+    let copied = Arc::new(Mutex::new(None));
+    let acknowledged = under_load(&service, {
+        let (cluster, copied) = (Arc::clone(&cluster), Arc::clone(&copied));
+        move || *copied.lock().unwrap() = Some(cluster.base_backup())
+    })
+    .await;
+    service.kill();
+
+    let copy = copied.lock().unwrap().take().unwrap();
+    let restored = Storage::at(copy.url());
     copy_key(&data(&storage), &restored);
     another_key_is_refused(&restored);
     is_whole(&restored, &acknowledged).await;

@@ -33,7 +33,14 @@ async fn every_metric_that_is_mentioned_is_on_the_page() {
 
 #[test]
 fn the_sections_that_people_are_sent_to_are_there() {
-    for section in ["Backup", "Restore", "A projection stands still", "The billing export stopped"] {
+    let sections = [
+        "Backup",
+        "Restore",
+        "A projection stands still",
+        "The billing export stopped",
+        "Never cancel a writer's backend",
+    ];
+    for section in sections {
         assert!(RUNBOOK.contains(&format!("\n## {section}\n")), "{section}");
     }
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::{Value, json};
 use tenure::identity::Role;
 
-use crate::service::{Answer, Engine, Service, Storage, eventually, for_each_engine};
+use crate::service::process::run;
+use crate::service::{Answer, Engine, Service, ServiceProcess, Storage, eventually, for_each_engine};
 
 fn at(year: i32, month: u32, day: u32, hour: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, hour, 0, 0).unwrap()
@@ -117,7 +118,43 @@ async fn monthly_usage_is_written_once_per_month_also_after_downtime(engine: Eng
     assert!(february.as_array().unwrap().contains(&months[1]), "a bill of February finds February's usage");
 }
 
+async fn rebuilding_the_views_bills_and_deletes_nothing_again(engine: Engine) {
+    let service = start_at(Storage::new(engine).await, at(2026, 1, 10, 12));
+    for number in 0..4 {
+        service.tenant(&format!("tenant-{number}")).await;
+    }
+    let gone = service.tenant("gone").await.to_string();
+    let body = json!({"confirmShortCode": "gone"});
+    service.post(&format!("/api/v1/msp/tenants/{gone}/deprovision"), &body).await.expect(200);
+    let storage = service.stop();
+
+    let offset = format!("{}s", (at(2026, 3, 10, 12) - Utc::now()).num_seconds());
+    let process = ServiceProcess::start(&storage, &[("TENURE_CLOCK_OFFSET", &offset)]);
+    let history = async || {
+        let asked = reqwest::Client::new().get(format!("{}/api/v1/msp/billing-events", process.url));
+        Answer::of(asked.bearer_auth(&process.token)).await.expect(200).as_array().unwrap().clone()
+    };
+    let of_type = |events: &[Value], kind| events.iter().filter(|event| event["type"] == kind).count();
+    eventually("two months of four tenants are billed, and one is deleted", async || {
+        let events = history().await;
+        of_type(&events, "tenant.usage.monthly") >= 8 && of_type(&events, "tenant.deleted") == 1
+    })
+    .await;
+    let before = history().await;
+    let log = || run(&storage, &["events", "tail", "-n", "100"]).stdout;
+    let logged = log();
+
+    let rebuilt = run(&storage, &["projections", "rebuild", "--all"]);
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    // The scheduler looks every second.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(String::from_utf8_lossy(&log()), String::from_utf8_lossy(&logged), "nothing was appended");
+    assert_eq!(history().await, before, "the same bills, with the same ids");
+    process.terminate();
+}
+
 for_each_engine! {
+    rebuilding_the_views_bills_and_deletes_nothing_again
     a_tenant_is_deleted_on_day_31_and_not_before
     support_restores_within_the_retention
     a_short_code_is_free_again_only_if_the_operator_says_so

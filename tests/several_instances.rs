@@ -61,6 +61,29 @@ async fn instances_that_alternate_see_no_false_conflict() {
 }
 
 #[tokio::test]
+async fn an_instance_with_an_old_state_neither_skips_a_change_nor_refuses_a_version() {
+    let (here, there) = two(&[]).await;
+    let path = format!("/api/v1/msp/tenants/{}", here.tenant("acme").await);
+    let change = |service: &Service, users: u32, version: &str| {
+        let change = service.as_msp("PATCH", &path).header("if-match", version);
+        Answer::of(change.json(&json!({"maxUsers": users})))
+    };
+    let mut version = change(&here, 10, "*").await.header("etag").to_owned();
+    for _ in 0..10 {
+        let behind = change(&there, 20, &version).await;
+        assert_eq!(behind.expect(200)["maxUsers"], 20);
+        // For this instance it was 10 a moment ago: that this changes nothing, or that the version is unknown, is not true.
+        let changed = change(&here, 10, behind.header("etag")).await;
+        assert_eq!(changed.expect(200)["maxUsers"], 10);
+        let read = there.as_msp("GET", &path).header("tenure-min-position", changed.header("tenure-position"));
+        assert_eq!(Answer::of(read).await.expect(200)["maxUsers"], 10);
+        // And that it is still of the old version isn't either.
+        change(&there, 30, behind.header("etag")).await.expect_problem(412, "version-mismatch");
+        version = changed.header("etag").to_owned();
+    }
+}
+
+#[tokio::test]
 async fn the_loser_of_a_repeated_request_gets_the_winners_answer() {
     let (here, there) = two(&[]).await;
     for number in 0..10 {

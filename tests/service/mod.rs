@@ -74,17 +74,24 @@ pub(crate) use for_each_engine;
 /// What outlives a restart: the data directory and the database.
 pub struct Storage {
     pub directory: TempDir,
-    database: Option<TestDatabase>,
+    database_url: Option<String>,
+    /// Goes with the storage, if it was made for it.
+    _database: Option<TestDatabase>,
 }
 
 impl Storage {
     pub async fn new(engine: Engine) -> Self {
-        let directory = tempfile::Builder::new().prefix("tenure-").tempdir().unwrap();
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(TestDatabase::create().await),
         };
-        Self { directory, database }
+        let database_url = database.as_ref().map(|database| database.url().to_owned());
+        Self { directory: data_directory(), database_url, _database: database }
+    }
+
+    /// On a database that somebody else made.
+    pub fn at(database_url: String) -> Self {
+        Self { directory: data_directory(), database_url: Some(database_url), _database: None }
     }
 
     /// The environment of a service that stands on this storage.
@@ -94,15 +101,19 @@ impl Storage {
             ("TENURE_DATA_DIR".to_owned(), self.directory.path().join("data").display().to_string()),
             ("TENURE_LOG".to_owned(), "warn".to_owned()),
         ];
-        if let Some(database) = &self.database {
-            variables.push(("TENURE_DATABASE_URL".to_owned(), database.url().to_owned()));
+        if let Some(url) = &self.database_url {
+            variables.push(("TENURE_DATABASE_URL".to_owned(), url.clone()));
         }
         variables
     }
 
     pub fn database_url(&self) -> Option<&str> {
-        self.database.as_ref().map(TestDatabase::url)
+        self.database_url.as_deref()
     }
+}
+
+fn data_directory() -> TempDir {
+    tempfile::Builder::new().prefix("tenure-").tempdir().unwrap()
 }
 
 /// A running service and a client of it.

@@ -61,6 +61,35 @@ async fn nothing_is_written_past_the_log() {
     append(&log, facts::to_stream(&stream, 1)).await;
 }
 
+/// A NOTIFY in an append holds a lock that spans the server until after the flush, and an insert that leaves out what is there
+/// already loses an event without a word. Looked for in the functions that are installed, whichever migrations made them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_function_notifies_or_leaves_out_events_silently() {
+    let bench = Bench::postgres().await;
+    append(&bench.log().await, facts::anything()).await;
+    let mut connection = bench.connect().await;
+    let functions: Vec<(String, String)> = sqlx::query_as(
+        r"select proname::text, lower(regexp_replace(regexp_replace(prosrc, '--[^\n]*', '', 'g'), '\s+', ' ', 'g'))
+         from pg_proc where pronamespace = current_schema()::regnamespace",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(functions.iter().any(|(name, _)| name == "append_batch"), "{functions:?}");
+    for (name, source) in functions {
+        assert!(!source.contains("notify"), "{name} notifies");
+        for insert in source.split("insert into events").skip(1) {
+            let statement = insert.split(';').next().unwrap_or_default();
+            assert!(!statement.contains("on conflict"), "{name} leaves out events: {statement}");
+        }
+    }
+    let triggers: i64 = sqlx::query_scalar("select count(*) from pg_trigger where not tgisinternal")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(triggers, 0, "nothing else runs in an append");
+}
+
 /// Statements are planned while the log is small, and must not scan what has grown since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_reads_no_more_rows_as_the_log_grows() {

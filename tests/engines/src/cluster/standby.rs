@@ -1,4 +1,4 @@
-//! A second server that follows the first one and can take its place.
+//! Copies of a server: a second one that follows it and can take its place, and one that a base backup is restored to.
 
 use std::fs;
 
@@ -25,19 +25,35 @@ impl PostgresCluster {
     /// When the server can't be copied, or the copy does not start there.
     #[must_use]
     pub fn standby_at(&self, port: u16) -> Self {
-        let mut standby = Self::unmade(None);
-        standby.port = port;
-        let copied = standby
+        self.copied_to(port, &["--write-recovery-conf"])
+    }
+
+    /// A server of its own on a base backup of this one.
+    ///
+    /// # Panics
+    ///
+    /// When the server can't be copied, or the copy does not start.
+    #[must_use]
+    pub fn base_backup(&self) -> Self {
+        self.copied_to(free_port(), &[])
+    }
+
+    fn copied_to(&self, port: u16, further: &[&str]) -> Self {
+        let mut copy = Self::unmade(None);
+        copy.port = port;
+        let copied = copy
             .program("pg_basebackup")
-            .args(["-h", "127.0.0.1", "-U", "tenure", "-R", "-X", "stream", "-c", "fast", "--no-sync"])
-            .args(["-p", &self.port.to_string(), "-D"])
-            .arg(standby.data())
+            .arg(format!("--dbname=postgres://tenure@127.0.0.1:{}/postgres", self.port))
+            .args(["--wal-method=stream", "--checkpoint=fast", "--no-sync"])
+            .args(further)
+            .arg("--pgdata")
+            .arg(copy.data())
             .output()
             .expect("running pg_basebackup");
         assert!(copied.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&copied.stderr));
-        drop(fs::remove_file(standby.data().join(FILE)));
-        assert!(standby.launch(), "the standby does not start: {}", standby.log());
-        standby
+        drop(fs::remove_file(copy.data().join(FILE)));
+        assert!(copy.launch(), "the copy does not start: {}", copy.log());
+        copy
     }
 
     /// From here on a commit is only answered when a standby has it on disk, too.
