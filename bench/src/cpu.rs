@@ -14,7 +14,7 @@ pub struct Processes {
     pub database: Option<u32>,
 }
 
-/// Seconds of CPU that service, database server and this process have used so far.
+/// Seconds of CPU that service, database server and load generator (this process and what it ran) have used so far.
 pub type Cpu = [f64; 3];
 
 impl Processes {
@@ -25,7 +25,8 @@ impl Processes {
             let ended = stat(postmaster).map_or(0.0, |stat| stat.own + stat.ended_children);
             ended + children(postmaster).into_iter().map(own).sum::<f64>()
         });
-        [self.service.map_or(0.0, own), database, own(std::process::id())]
+        let load = stat(std::process::id()).map_or(0.0, |stat| stat.own + stat.ended_children);
+        [self.service.map_or(0.0, own), database, load]
     }
 
     /// Resident memory of the service, in bytes.

@@ -52,14 +52,17 @@ pub struct Measured {
     pub memory: u64,
     /// Every tenant whose provisioning was acknowledged, warm-up included.
     pub acknowledged: Vec<Uuid>,
+    /// All other answers that did what was asked, warm-up included.
+    pub done: u64,
 }
 
 struct Tally {
     latencies: Histogram<u64>,
-    done: u64,
+    counted: u64,
     refused: u64,
     failures: Vec<u16>,
     acknowledged: Vec<Uuid>,
+    done: u64,
 }
 
 impl Load {
@@ -75,10 +78,11 @@ impl Load {
     async fn drive(&self, processes: &Processes) -> anyhow::Result<Measured> {
         let tally = Rc::new(RefCell::new(Tally {
             latencies: Histogram::new_with_max(60_000_000, 3)?,
-            done: 0,
+            counted: 0,
             refused: 0,
             failures: Vec::new(),
             acknowledged: Vec::new(),
+            done: 0,
         }));
         let warm_at = Instant::now() + self.warm_up;
         let end = warm_at + self.measured;
@@ -109,7 +113,7 @@ impl Load {
         }
         let elapsed = began.elapsed().as_secs_f64();
         let after = processes.cpu();
-        let (done, refused) = (tally.borrow().done, tally.borrow().refused);
+        let (done, refused) = (tally.borrow().counted, tally.borrow().refused);
         for client in clients {
             client.await?;
         }
@@ -126,6 +130,7 @@ impl Load {
             cpu_us: spent.map(|seconds| seconds * 1e6 / (done + refused).max(1.0)),
             memory: processes.memory(),
             acknowledged: tally.acknowledged.clone(),
+            done: tally.done,
         })
     }
 }
@@ -149,7 +154,7 @@ async fn drive_client(
         let counts = sent >= warm_at && answered <= end;
         match outcome {
             Outcome::Provisioned(tenant) => tally.acknowledged.push(tenant),
-            Outcome::Done => {}
+            Outcome::Done => tally.done += 1,
             Outcome::Refused => {
                 tally.refused += u64::from(counts);
                 continue;
@@ -163,7 +168,7 @@ async fn drive_client(
             }
         }
         if counts {
-            tally.done += 1;
+            tally.counted += 1;
             let micros = u64::try_from((answered - sent).as_micros()).unwrap_or(u64::MAX);
             tally.latencies.saturating_record(micros);
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use sqlx::{Connection, PgConnection};
 
 /// Like Tenure's tables, beside them so that nothing else writes there. Positions come from a sequence: no total order.
@@ -52,8 +52,10 @@ pub enum Script {
 pub struct Seen {
     /// Transactions per second.
     pub per_second: f64,
-    /// Median latency in microseconds; only at one client, where keeping a log costs nothing.
-    pub p50_us: Option<u64>,
+    /// Median latency in microseconds.
+    pub p50_us: u64,
+    /// 99th percentile, in microseconds.
+    pub p99_us: u64,
 }
 
 /// A database with the tables.
@@ -69,6 +71,9 @@ impl Pgbench {
     /// The database refuses.
     pub async fn prepare(url: &str, directory: &Path) -> anyhow::Result<Self> {
         let mut connection = PgConnection::connect(url).await?;
+        let durability = "select current_setting('fsync') || ' ' || current_setting('synchronous_commit')";
+        let durability: String = sqlx::query_scalar(durability).fetch_one(&mut connection).await?;
+        ensure!(durability == "on on", "the server's fsync and synchronous_commit are {durability}, not on");
         sqlx::raw_sql(TABLES).execute(&mut connection).await?;
         connection.close().await?;
         for script in [Script::BareInsert, Script::Provisioning] {
@@ -88,8 +93,10 @@ impl Pgbench {
         let mut command = Command::new(&program);
         command.current_dir(&self.directory).args(["-n", "-M", "prepared", "-f", script.file()]);
         command.args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string(), "-T", &seconds.to_string()]);
-        if clients == 1 {
-            command.args(["-l", "--log-prefix", script.file()]);
+        command.args(["-l", "--log-prefix", script.file()]);
+        if clients > 1 {
+            // Enough to tell percentiles by, and too few to slow anything down.
+            command.args(["--sampling-rate", "0.1"]);
         }
         let output = command.arg(&self.url).output().with_context(|| format!("{} can't run", program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -101,12 +108,14 @@ impl Pgbench {
             .find_map(|line| line.strip_prefix("tps = "))
             .and_then(|rest| rest.split(' ').next()?.parse().ok())
             .with_context(|| format!("pgbench named no rate: {text}"))?;
-        let p50_us = if clients == 1 { self.median(script)? } else { None };
-        Ok(Seen { per_second, p50_us })
+        let latencies = self.latencies(script)?;
+        let percentile = |hundredths: usize| latencies.get(latencies.len() * hundredths / 100).copied();
+        let (p50_us, p99_us) = percentile(50).zip(percentile(99)).context("pgbench logged no latency")?;
+        Ok(Seen { per_second, p50_us, p99_us })
     }
 
-    /// From the log that pgbench wrote: the third column is the latency in microseconds.
-    fn median(&self, script: Script) -> anyhow::Result<Option<u64>> {
+    /// From the log that pgbench wrote, in order: the third column is the latency in microseconds.
+    fn latencies(&self, script: Script) -> anyhow::Result<Vec<u64>> {
         let mut latencies: Vec<u64> = Vec::new();
         for entry in self.directory.read_dir()? {
             let path = entry?.path();
@@ -118,7 +127,7 @@ impl Pgbench {
             }
         }
         latencies.sort_unstable();
-        Ok(latencies.get(latencies.len() / 2).copied())
+        Ok(latencies)
     }
 }
 

@@ -116,14 +116,16 @@ pub fn markdown(results: &Results, suite: &Suite) -> String {
     let _ = writeln!(
         page,
         "# Results\n\nMeasured by `make bench` on {date} at commit {commit}: {machine}.\nEach run was measured for {seconds} s \
-         after 2 s of warming up, load generator on the same cores; PostgreSQL has its default\ndurability (`fsync` and \
-         `synchronous_commit` on). Every acknowledged command was found in the log and in the views\nafterwards; {failures} \
-         answers were not what was expected. The filled log holds {tenants} tenants. Ratios compare figures of this one \
+         (with and without a snapshot {snapshot} s)\nafter 2 s of warming up, load generator on the same cores; PostgreSQL has \
+         its default durability (`fsync` and\n`synchronous_commit` on). Every acknowledged command was found in the log and in \
+         the views afterwards, of those that\nfilled a log the last thousand in the views; {failures} answers were not what was \
+         expected. The filled log holds\n{tenants} tenants. Ratios compare figures of this one \
          run.\n",
         date = chrono::Utc::now().format("%Y-%m-%d"),
         commit = commit(),
         machine = machine(),
         seconds = suite.measured.as_secs(),
+        snapshot = suite.snapshot.as_secs(),
         failures = results.failures(),
         tenants = suite.tenants,
     );
@@ -149,7 +151,10 @@ pub fn markdown(results: &Results, suite: &Suite) -> String {
             run.per_second,
             run.p50_us as f64 / 1e3,
             run.p99_us as f64 / 1e3,
-            run.memory / 1_000_000,
+            match run.memory {
+                0 => "-".to_owned(),
+                bytes => (bytes / 1_000_000).to_string(),
+            },
         );
     }
     page.push_str("\n| number | |\n|---|---|\n");

@@ -1,9 +1,9 @@
-//! The embedded engine's own speed: bare single-row commits with the same durability as the log's.
+//! The embedded engine itself: the speed of bare single-row commits with the log's durability, and an open snapshot of a log.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 use uuid::Uuid;
 
 /// Rows per second when each is a transaction of its own, from one thread (SQLite has one writer anyhow).
@@ -35,4 +35,14 @@ pub fn single_row_commits(directory: &Path, measured: Duration) -> anyhow::Resul
         rows += 1;
     }
     Ok(f64::from(rows) / began.elapsed().as_secs_f64())
+}
+
+/// A reader that keeps the log as it is now, until it is dropped.
+///
+/// # Errors
+/// SQLite refuses.
+pub fn open_snapshot(directory: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open_with_flags(directory.join("log.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.execute_batch("BEGIN; SELECT position FROM log_head")?;
+    Ok(connection)
 }

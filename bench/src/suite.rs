@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use tenure_event_log::Position;
 use tenure_test_engines::TestDatabase;
 use uuid::Uuid;
 
 use crate::cpu::{self, Processes};
 use crate::http::{Ask, Connection as HttpConnection};
 use crate::load::{Load, Measured};
-use crate::pgbench::{Pgbench, Script};
+use crate::pgbench::{Pgbench, Script, Seen};
 use crate::results::Results;
 use crate::service::{Engine, Service, Stock};
 use crate::work::{Counters, Tokens, Work};
@@ -85,13 +86,18 @@ impl Suite {
         // Its tables are like Tenure's, so those come first.
         drop(Service::start(&self.tenure, &Engine::Postgres(database.url().to_owned()), &self.directory)?);
         let pgbench = block_on(Pgbench::prepare(database.url(), scratch.path()))?;
+        let processes = Processes { service: None, database: Some(postmaster(database.url())?) };
         for (script, name) in [(Script::BareInsert, "insert"), (Script::Provisioning, "provisioning")] {
             for clients in [1, 8, 32, 64] {
                 let name = format!("pgbench/{name}/{clients}");
                 if results.wants(&name) {
-                    let seen = pgbench.run(script, clients, self.measured.as_secs())?;
-                    let p50_us = seen.p50_us.unwrap_or_default();
-                    results.add(&name, Measured { per_second: seen.per_second, p50_us, ..Measured::default() });
+                    let before = processes.cpu();
+                    let Seen { per_second, p50_us, p99_us } = pgbench.run(script, clients, self.measured.as_secs())?;
+                    let transactions = per_second * self.measured.as_secs_f64();
+                    // Until the server has counted its processes that have just ended.
+                    std::thread::sleep(Duration::from_millis(500));
+                    let cpu_us = cpu::spent(before, processes.cpu()).map(|seconds| seconds * 1e6 / transactions);
+                    results.add(&name, Measured { per_second, p50_us, p99_us, cpu_us, ..Measured::default() });
                 }
             }
         }
@@ -146,11 +152,9 @@ impl Suite {
         bench.provision("5% repeats", 256, &WITH_REPEATS, results)?;
         bench.cold_tokens(results)?;
         let one = few[0];
-        bench.measure("switch many", 64, &Work::Switch(Rc::new(few)), results)?;
-        bench.measure("switch one", 64, &Work::SwitchOne(one), results)?;
-        if let Some(database) = &database {
-            self.snapshot(&mut bench, database.url(), results)?;
-        }
+        bench.switch("switch many", &Work::Switch(Rc::new(few)), results)?;
+        bench.switch("switch one", &Work::SwitchOne(one), results)?;
+        self.snapshot(&mut bench, database.as_ref().map(TestDatabase::url), results)?;
         // Before a rebuild, after which the replaced tables stay for a while.
         if label == "sqlite" && results.wants("sqlite/disk") {
             let events = verify::head(&bench.service)?.get();
@@ -160,19 +164,25 @@ impl Suite {
         bench.rebuild(results)
     }
 
-    /// Another session holds a snapshot open meanwhile.
-    fn snapshot(&self, bench: &mut Bench, url: &str, results: &mut Results) -> anyhow::Result<()> {
-        if !results.wants("postgres/snapshot") {
+    /// Another session holds a snapshot open meanwhile; on SQLite (without a `url`) that keeps the WAL from being reused.
+    fn snapshot(&self, bench: &mut Bench, url: Option<&str>, results: &mut Results) -> anyhow::Result<()> {
+        if !results.wants(&format!("{}/snapshot", bench.label)) {
             return Ok(());
         }
         let usual = std::mem::replace(&mut bench.measured, self.snapshot);
         bench.provision("snapshot/none", 256, &PROVISION, results)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut session = runtime.block_on(PgConnection::connect(url))?;
-        let hold = "begin isolation level repeatable read; select position from log_head";
-        runtime.block_on(sqlx::raw_sql(hold).execute(&mut session))?;
-        bench.provision("snapshot/one", 256, &PROVISION, results)?;
-        runtime.block_on(session.close())?;
+        if let Some(url) = url {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let mut session = runtime.block_on(PgConnection::connect(url))?;
+            let hold = "begin isolation level repeatable read; select position from log_head";
+            runtime.block_on(sqlx::raw_sql(hold).execute(&mut session))?;
+            bench.provision("snapshot/one", 256, &PROVISION, results)?;
+            runtime.block_on(session.close())?;
+        } else {
+            let session = sqlite::open_snapshot(&bench.service.config.data_dir)?;
+            bench.provision("snapshot/one", 256, &PROVISION, results)?;
+            drop(session);
+        }
         bench.measured = usual;
         Ok(())
     }
@@ -223,8 +233,10 @@ impl Bench {
         }
     }
 
-    /// Provisions so many tenants as fast as it goes; the last thousand of them.
+    /// Provisions so many tenants as fast as it goes; the last thousand of them. All are looked for in the log, these in the
+    /// list, too.
     fn fill(&self, tenants: usize) -> anyhow::Result<Vec<Uuid>> {
+        let before = verify::head(&self.service)?;
         let load = Load {
             warm_up: Duration::ZERO,
             measured: Duration::from_hours(1),
@@ -232,7 +244,10 @@ impl Bench {
             ..self.load(256, &PROVISION_ASYNC)
         };
         let mut filled = load.run(&self.processes)?.acknowledged;
-        Ok(filled.split_off(filled.len().saturating_sub(FEW)))
+        verify::in_log(&self.service, before, &filled).context("filling the log")?;
+        let last = filled.split_off(filled.len().saturating_sub(FEW));
+        verify::in_view(&self.service, &last).context("filling the log")?;
+        Ok(last)
     }
 
     fn measure(&self, what: &str, clients: usize, work: &Work, results: &mut Results) -> anyhow::Result<()> {
@@ -249,7 +264,25 @@ impl Bench {
         if results.wants(&name) {
             let before = verify::head(&self.service)?;
             let measured = self.load(clients, work).run(&self.processes)?;
-            verify::acknowledged(&self.service, before, &measured.acknowledged).context(name.clone())?;
+            self.verified(&name, before, measured, results)?;
+        }
+        Ok(())
+    }
+
+    fn verified(&self, name: &str, before: Position, measured: Measured, results: &mut Results) -> anyhow::Result<()> {
+        verify::in_log(&self.service, before, &measured.acknowledged).context(name.to_owned())?;
+        verify::in_view(&self.service, &measured.acknowledged).context(name.to_owned())?;
+        results.add(name, measured);
+        Ok(())
+    }
+
+    /// Measures 64 clients who suspend and reinstate, then counts what they did.
+    fn switch(&self, what: &str, work: &Work, results: &mut Results) -> anyhow::Result<()> {
+        let name = format!("{}/{what}/64", self.label);
+        if results.wants(&name) {
+            let before = verify::head(&self.service)?;
+            let measured = self.load(64, work).run(&self.processes)?;
+            verify::switched(&self.service, before, measured.done).context(name.clone())?;
             results.add(&name, measured);
         }
         Ok(())
@@ -263,8 +296,9 @@ impl Bench {
         }
         let tokens = (0..60_000).map(|number| Ok(self.service.token(&format!("bench-{number}"))?.into()));
         let tokens = Tokens::Fresh(Rc::new(tokens.collect::<anyhow::Result<_>>()?));
-        results.add(&name, Load { tokens, ..self.load(256, &PROVISION) }.run(&self.processes)?);
-        Ok(())
+        let before = verify::head(&self.service)?;
+        let measured = Load { tokens, ..self.load(256, &PROVISION) }.run(&self.processes)?;
+        self.verified(&name, before, measured, results)
     }
 
     /// A list's first page, a page deep in it that is reached by `Link`, and one tenant.

@@ -72,7 +72,7 @@ pub enum Outcome {
     Provisioned(Uuid),
     /// Done, and nothing more to remember: a read, a repeat, a switch.
     Done,
-    /// Refused by a rule: 409.
+    /// Refused by a rule, as happens where all switch one tenant: 409.
     Refused,
     /// Anything else.
     Failed(u16),
@@ -147,7 +147,9 @@ impl Client {
         let status = answer.status.as_u16();
         let sent = self.sent.take();
         match (&self.work, status) {
-            (Work::Provision { .. }, 201 | 202) => {
+            // 202 where nobody asked for it: the views came too late.
+            (Work::Provision { respond_async: false, .. }, 201)
+            | (Work::Provision { respond_async: true, .. }, 202) => {
                 let Some(Sent { key, body, is_repeat: false }) = sent else { return Outcome::Done };
                 self.last = Some((key, body));
                 match serde_json::from_slice::<Tenant>(&answer.body) {
@@ -155,8 +157,8 @@ impl Client {
                     Err(_) => Outcome::Failed(status),
                 }
             }
-            (Work::Switch(_) | Work::SwitchOne(_) | Work::Read(_), 200 | 202) => Outcome::Done,
-            (_, 409) => Outcome::Refused,
+            (Work::Switch(_) | Work::SwitchOne(_) | Work::Read(_), 200) => Outcome::Done,
+            (Work::SwitchOne(_), 409) => Outcome::Refused,
             (_, other) => Outcome::Failed(other),
         }
     }
