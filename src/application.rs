@@ -13,7 +13,7 @@ use tenure_aggregates::access_token::LastUse;
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
 use tenure_projections::access_tokens::{self, TokenRecord};
 use tenure_projections::export::Export;
-use tenure_projections::{Views, ViewsConfig, links, tenants};
+use tenure_projections::{Views, links, tenants};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -52,9 +52,7 @@ impl Application {
     /// Says which part can't be opened, and why.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         let log = open_log(config).await?;
-        let views = Views::open(ViewsConfig::new(config.engine.clone()), log.clone())
-            .await
-            .context("the views can't be opened")?;
+        let views = Views::open(config.views(), log.clone()).await.context("the views can't be opened")?;
         views.start();
         let gate = open_gate(&log, &views).await?;
         let identity = Identity::open(config, gate.clone()).await?;

@@ -64,6 +64,11 @@ async fn a_read_only_directory_under_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_can_no_longer_be_written() {
+    held("read-only-files", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_releases_side_by_side() {
     held("rolling-upgrade", 1).await;
 }

@@ -36,3 +36,4 @@ mod several_instances;
 mod shutdown;
 mod tls;
 mod traces;
+mod transactions;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use tenure::identity::Role;
 
-use crate::service::{Answer, Engine, Service, Storage, eventually};
+use crate::service::{Answer, Engine, Service, Storage, append_by_hand, eventually};
 
 async fn ready(service: &Service) -> (u16, Value) {
     let answer = Answer::of(service.request("GET", "/health/ready")).await;
@@ -21,13 +21,7 @@ async fn a_poison_event_shows_its_position_and_commands_go_on() {
     let bystander = service.tenant("contoso").await;
 
     let mut database = sqlx::PgConnection::connect(&url).await.unwrap();
-    let poison = "with head as (update log_head set position = position + 1 returning position, recorded_at) \
-        insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
-        position, tenant_id, recorded_at) \
-        select aggregate_type, aggregate_id, 2, 'tenant.suspended', '1', '{\"tenant.suspended\": {\"at\": 7}}', \
-        '{}', head.position, tenant_id, head.recorded_at from events, head \
-        where aggregate_type = 'tenant' and aggregate_id = $1 and sequence = 1 returning events.position";
-    let (position,): (i64,) = sqlx::query_as(poison).bind(id.to_string()).fetch_one(&mut database).await.unwrap();
+    let position = append_by_hand(&mut database, id, "tenant.suspended", "{\"tenant.suspended\": {\"at\": 7}}").await;
 
     eventually("readiness shows the event", async || {
         let (status, body) = ready(&service).await;

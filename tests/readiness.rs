@@ -1,10 +1,10 @@
 //! `/health/ready` says of each part that is not well what is wrong and what to do.
 
 use serde_json::{Value, json};
-use sqlx::{Connection, Executor};
+use sqlx::{Connection, Executor, PgConnection};
 use tenure_test_engines::PostgresCluster;
 
-use crate::service::{Answer, Engine, Service, Storage, eventually, on_each_engine};
+use crate::service::{Answer, Engine, Service, Storage, append_by_hand, eventually, on_each_engine};
 
 async fn ready(service: &Service) -> (u16, Value) {
     let answer = Answer::of(service.request("GET", "/health/ready")).await;
@@ -91,4 +91,52 @@ async fn a_database_that_takes_no_writes_is_told_apart_from_one_that_is_gone() {
     eventually("it is ready again", async || ready(&service).await.0 == 200).await;
     drop((service, database));
     cluster.stop();
+}
+
+/// Waits until a projection has this in its reason, and the whole service has it among its own.
+async fn says_of_tenants(service: &Service, words: &str) {
+    eventually(&format!("it says {words:?}"), async || {
+        let (status, body) = ready(service).await;
+        let reasons = reasons(&body);
+        let tenants = &body["projections"][0];
+        let said = tenants["reason"].as_str().unwrap_or_default();
+        status == 503 && said.contains(words) && reasons.contains(&format!("Projection tenants: {said}").as_str())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn views_that_have_yet_to_catch_up_say_how_far() {
+    let service = Service::start(Engine::Postgres).await;
+    let id = service.tenant("acme").await;
+    eventually("the views have passed it", async || ready(&service).await.0 == 200).await;
+    let storage = service.stop();
+    let mut database = PgConnection::connect(storage.database_url().unwrap()).await.unwrap();
+    let suspended = "{\"tenant.suspended\": {\"reason\": null, \"at\": \"2026-01-01T00:00:00Z\"}}";
+    assert_eq!(append_by_hand(&mut database, id, "tenant.suspended", suspended).await, 5);
+    // Nobody can move a view on meanwhile.
+    let mut lock = database.begin().await.unwrap();
+    lock.execute("select position from views.checkpoints for update").await.unwrap();
+    let service = Service::start_with(storage, &[]);
+    says_of_tenants(&service, "It has yet to apply the events from 5 to 5").await;
+    lock.rollback().await.unwrap();
+    eventually("it is ready", async || ready(&service).await.0 == 200).await;
+}
+
+#[tokio::test]
+async fn an_event_of_a_newer_release_asks_for_an_upgrade() {
+    let service = Service::start(Engine::Postgres).await;
+    let id = service.tenant("acme").await;
+    let mut database = PgConnection::connect(service.storage().database_url().unwrap()).await.unwrap();
+    append_by_hand(&mut database, id, "tenant.relocated", "{}").await;
+    says_of_tenants(&service, "before an event that only a newer release knows (tenant.relocated at position 5").await;
+    says_of_tenants(&service, "upgrade this instance").await;
+    // Commands of others go on.
+    service
+        .post(
+            "/api/v1/msp/tenants",
+            &json!({"shortCode": "bystander", "displayName": "B", "contactEmail": "b@b.example"}),
+        )
+        .await
+        .expect(202);
 }

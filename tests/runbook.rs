@@ -54,6 +54,10 @@ fn every_reason_to_stop_the_export_has_its_line() {
         (Doubt::ProgressBehind { progress: 6, copy: 7 }, "the progress topic says position"),
         (Doubt::TopicAbsent, "the billing topic is gone"),
         (Doubt::TopicEmpty, "the billing topic is empty"),
+        (
+            Doubt::RecordMissing { partition: 3, offset: 12, position: 9 },
+            "the billing topic does not have the event of position",
+        ),
         (Doubt::PartitionsChanged { before: 6, now: 12 }, "partitions and had"),
         (Doubt::OtherTopic { before: "v1".to_owned() }, "the progress is that of another billing topic"),
         (Doubt::OtherLog, "the progress is that of another log"),

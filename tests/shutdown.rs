@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tenure_test_engines::Proxy;
 
 use crate::service::process::tenure;
 use crate::service::{Answer, Engine, ServiceProcess, Storage, eventually, for_each_engine};
@@ -179,6 +180,76 @@ async fn a_stop_while_the_database_does_not_answer_ends_a_start_at_once() {
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
     assert!(ended.expect("it ends at once").unwrap().success());
+}
+
+/// What keeps every command from being written, until it is dropped.
+enum Obstruction {
+    Network(Proxy),
+    Lock(rusqlite::Connection),
+}
+
+impl Obstruction {
+    async fn lies_ahead(storage: &Storage) -> Self {
+        match storage.database_url() {
+            Some(url) => Self::Network(Proxy::to(url).await),
+            None => Self::Lock(rusqlite::Connection::open_in_memory().unwrap()),
+        }
+    }
+
+    fn begin(&mut self, storage: &Storage) {
+        match self {
+            Self::Network(proxy) => proxy.fall_silent(),
+            Self::Lock(connection) => {
+                *connection = rusqlite::Connection::open(storage.directory.path().join("data/log.db")).unwrap();
+                connection.busy_timeout(Duration::from_secs(10)).unwrap();
+                connection.execute_batch("begin immediate").unwrap();
+            }
+        }
+    }
+}
+
+async fn a_stop_that_can_finish_nothing_ends_in_its_time_all_the_same(engine: Engine) {
+    let storage = Storage::new(engine).await;
+    let mut obstruction = Obstruction::lies_ahead(&storage).await;
+    let mut settings = vec![("TENURE_SHUTDOWN_SECONDS", "4")];
+    if let Obstruction::Network(proxy) = &obstruction {
+        settings.push(("TENURE_DATABASE_URL", proxy.url()));
+    }
+    let service = ServiceProcess::start(&storage, &settings);
+    let done = AtomicUsize::new(0);
+    let clients = (0..CLIENTS).map(|client| provision_until_refused(&service, client, &done));
+    let operator = async {
+        eventually("the load is on", async || done.load(Ordering::Relaxed) > 3 * CLIENTS).await;
+        obstruction.begin(&storage);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        signal(&service);
+        Instant::now()
+    };
+    let (seen, stopped) = tokio::join!(futures::future::join_all(clients), operator);
+    let (status, errors) = service.wait();
+    // Its time and this machine's own. Nothing in it waits for as short a time by itself.
+    assert!(stopped.elapsed() < Duration::from_secs(7), "{:?}: {errors}", stopped.elapsed());
+    assert!(status.success() && !errors.contains("panicked"), "{status}: {errors}");
+    assert!(errors.contains("gave up waiting"), "{errors}");
+    drop(obstruction);
+
+    let there = provisioned(&storage).await;
+    let lost: Vec<_> = seen.iter().flat_map(|seen| &seen.acknowledged).filter(|code| !there.contains(*code)).collect();
+    assert!(lost.is_empty(), "acknowledged, but lost: {lost:?}");
+    let refused: Vec<_> = seen.iter().flat_map(|seen| &seen.refused).filter(|code| there.contains(*code)).collect();
+    assert!(refused.is_empty(), "refused, but done: {refused:?}");
+    assert!(seen.iter().any(|seen| !seen.broken.is_empty()), "nobody waited when it ended");
+}
+
+/// More threads than one: the network before the database runs here too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_can_finish_nothing_ends_in_its_time_on_sqlite() {
+    a_stop_that_can_finish_nothing_ends_in_its_time_all_the_same(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_can_finish_nothing_ends_in_its_time_on_postgres() {
+    a_stop_that_can_finish_nothing_ends_in_its_time_all_the_same(Engine::Postgres).await;
 }
 
 for_each_engine! {

@@ -25,7 +25,7 @@ pub struct ViewsConfig {
     /// How long a replaced generation's tables stay, for readers that don't know yet, in milliseconds.
     pub drop_after_ms: u64,
     /// By how many versions each view is ahead of this release's: what a later release does to a database is tried out
-    /// with 1. The service itself has 0.
+    /// with 1.
     pub versions_ahead: u32,
 }
 

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tenure_event_log::{EngineConfig, EventLog, LogConfig, MasterKey};
-use tenure_projections::{Views, ViewsConfig};
+use tenure_projections::Views;
 
 use crate::config::{Config, ConfigError};
 use crate::control::socket_path;
@@ -110,7 +110,8 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
 
 /// Runs a future to its end on a small runtime; for every command but `serve`.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+    // A rebuild of the views keeps every core busy.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }
 
 /// Where this machine reaches a service that listens on `address`: by loopback, if it listens on every interface.
@@ -139,8 +140,7 @@ async fn with_views<T>(config: &Config, work: impl AsyncFnOnce(&Views) -> anyhow
     let master_key = MasterKey::load(&config.master_key_path())?;
     let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
     let log = EventLog::open(log_config).await.context("the log can't be opened")?;
-    let views =
-        Views::open(ViewsConfig::new(config.engine.clone()), log.clone()).await.context("the views can't be opened")?;
+    let views = Views::open(config.views(), log.clone()).await.context("the views can't be opened")?;
     let result = work(&views).await;
     views.shutdown().await;
     log.shutdown().await;
@@ -155,9 +155,7 @@ async fn reading_views<T>(
     let master_key = MasterKey::load(&config.master_key_path())?;
     let log_config = LogConfig::new(config.engine.clone(), master_key, config.clock());
     let log = EventLog::open_read_only(log_config).await.context("the log can't be opened")?;
-    let views = Views::open_read_only(ViewsConfig::new(config.engine.clone()), log.clone())
-        .await
-        .context("the views can't be opened")?;
+    let views = Views::open_read_only(config.views(), log.clone()).await.context("the views can't be opened")?;
     let result = work(&log, &views).await;
     views.shutdown().await;
     log.shutdown().await;

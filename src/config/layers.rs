@@ -47,6 +47,7 @@ pub const SETTINGS: &[(&str, Shown)] = &[
     ("otlp_endpoint", Shown::Whole),
     ("otlp_sampling_ratio", Shown::Whole),
     ("clock_offset", Shown::Whole),
+    ("views_ahead", Shown::Whole),
     ("jwt_jwks", Shown::Whole),
     ("jwt_issuer", Shown::Whole),
     ("jwt_audience", Shown::Whole),

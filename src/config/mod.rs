@@ -22,6 +22,7 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use tenure_aggregates::values::Retention;
 use tenure_event_log::{Clock, EngineConfig};
+use tenure_projections::ViewsConfig;
 use tenure_projections::export::ExportSettings;
 
 pub use duration::parse as parse_duration;
@@ -115,6 +116,8 @@ pub struct Config {
     pub otlp: Option<OtlpConfig>,
     /// Added to the clock.
     pub clock_offset: TimeDelta,
+    /// By how many versions the views are ahead of this release's.
+    pub views_ahead: u32,
     /// Who may sign tokens; always there in production mode.
     pub jwt: Option<JwtConfig>,
     /// By how many seconds another machine's clock may differ.
@@ -177,6 +180,7 @@ impl Config {
             log_format: layers.required("log_format", "text or json", values::log_format)?,
             otlp: values::otlp(&layers)?,
             clock_offset: layers.required("clock_offset", duration::ALLOWED, duration::parse)?,
+            views_ahead: values::number(&layers, "views_ahead", 0..=9)?,
             jwt: values::jwt(&layers)?,
             jwt_leeway_seconds: values::number(&layers, "jwt_leeway_seconds", 0..=300)?,
             retention: layers.required("retention_days", "a whole number from 0 to 3650", values::retention)?,
@@ -237,6 +241,12 @@ impl Config {
         Clock::with_offset(self.clock_offset)
     }
 
+    /// What the views are opened with.
+    #[must_use]
+    pub fn views(&self) -> ViewsConfig {
+        ViewsConfig { versions_ahead: self.views_ahead, ..ViewsConfig::new(self.engine.clone()) }
+    }
+
     /// The MSP that is meant where none is named.
     #[must_use]
     pub fn default_msp(&self) -> &MspConfig {
@@ -268,6 +278,9 @@ impl Config {
         };
         if self.clock_offset != TimeDelta::zero() {
             return refused("clock_offset", "production mode runs on the real time");
+        }
+        if self.views_ahead != 0 {
+            return refused("views_ahead", "production mode has the views of this release");
         }
         for key in ["database_url", "smtp_url"] {
             let in_file = layers.get(key).is_some_and(|raw| matches!(raw.origin, Origin::File(_)));

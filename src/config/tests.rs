@@ -211,6 +211,7 @@ fn production_mode_refuses_what_is_only_for_development() {
     assert_eq!(read(None, &production(&[])).unwrap().mode, Mode::Production);
     assert!(mistake(None, &[("TENURE_MODE", "production")]).contains("does not trust the development key"));
     assert!(mistake(None, &production(&[("TENURE_CLOCK_OFFSET", "1s")])).contains("clock_offset"));
+    assert!(mistake(None, &production(&[("TENURE_VIEWS_AHEAD", "1")])).contains("views_ahead"));
     let line = mistake(Some("database_url = \"postgres://tenure:s3cret@db/tenure\""), &production(&[]));
     assert!(line.contains("database_url") && !line.contains("s3cret"), "{line}");
     read(Some("database_url = \"postgres://tenure@db/tenure\""), &production(&[])).unwrap();

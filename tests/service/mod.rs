@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use tempfile::TempDir;
 use tenure::application::Application;
 use tenure::config::Config;
@@ -267,4 +268,16 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMu
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("it never happened that {what}");
+}
+
+/// Writes the second event of a tenant into the log's tables, past the service; its position.
+pub async fn append_by_hand(database: &mut PgConnection, tenant: TenantId, event_type: &str, payload: &str) -> i64 {
+    let sql = "with head as (update log_head set position = position + 1 returning position, recorded_at) \
+        insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
+        position, tenant_id, recorded_at) \
+        select aggregate_type, aggregate_id, 2, $2, '1', $3::json, '{}', head.position, tenant_id, head.recorded_at \
+        from events, head where aggregate_type = 'tenant' and aggregate_id = $1 and sequence = 1 \
+        returning events.position";
+    let insert = sqlx::query_scalar(sql).bind(tenant.to_string()).bind(event_type).bind(payload);
+    insert.fetch_one(database).await.unwrap()
 }

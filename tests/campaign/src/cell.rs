@@ -174,15 +174,6 @@ impl Cell {
         Ok(EventLog::open_read_only(LogConfig::new(self.engine(), key, Clock::default())).await?)
     }
 
-    /// The log's configuration, for an instance in this process.
-    ///
-    /// # Errors
-    /// The master key can't be read.
-    pub fn log_config(&self) -> anyhow::Result<LogConfig> {
-        let key = MasterKey::load(&self.data.join("master.key"))?;
-        Ok(LogConfig::new(self.engine(), key, Clock::default()))
-    }
-
     /// Ends what runs and removes the files: nobody has to look at them.
     ///
     /// # Errors

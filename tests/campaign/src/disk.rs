@@ -1,9 +1,10 @@
-//! A small disk that can be filled and made read-only: a tmpfs, which only root may mount.
+//! Disks and files that can't be written. A small disk that can be filled and made read-only is a tmpfs, which only root
+//! may mount.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
@@ -75,6 +76,39 @@ impl SmallDisk {
 
     fn filler(&self) -> PathBuf {
         self.path().join("filler")
+    }
+}
+
+/// Files that can't be written while it lives, by whoever has them open either: the immutable attribute, which only root
+/// may set, and not on every file system. It stands for one that turned read-only because of an error.
+#[derive(Debug)]
+pub struct Unwritable {
+    files: Vec<PathBuf>,
+}
+
+impl Unwritable {
+    /// These files, of which those that are not there are left out.
+    ///
+    /// # Errors
+    /// The attribute can't be set here.
+    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<Self> {
+        let unwritable = Self { files: files.into_iter().filter(|file| file.exists()).collect() };
+        let changed = unwritable.chattr("+i")?;
+        ensure!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr).trim());
+        Ok(unwritable)
+    }
+
+    fn chattr(&self, change: &str) -> anyhow::Result<Output> {
+        Command::new("chattr").arg(change).args(&self.files).output().context("running chattr")
+    }
+}
+
+impl Drop for Unwritable {
+    fn drop(&mut self) {
+        match self.chattr("-i") {
+            Ok(changed) if changed.status.success() => {}
+            failed => eprintln!("{:?} are left immutable: {failed:?}", self.files),
+        }
     }
 }
 

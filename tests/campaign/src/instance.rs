@@ -6,9 +6,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 
 /// How long a process may take to listen, also on a machine that does other things.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// How long a fault may take to be among the reasons against it.
+const SAYS_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may take to stop in order: its own limit is 20 s.
 const STOPS_WITHIN: Duration = Duration::from_secs(40);
 
@@ -78,6 +81,25 @@ impl Instance {
             self.launch()?;
         }
         self.answers("/health/ready", STARTS_WITHIN).await
+    }
+
+    /// Waits until `/health/ready` is 503 for a reason with one of these words in it.
+    ///
+    /// # Errors
+    /// It does not say so within half a minute, or says nothing at all.
+    pub async fn says_why(&self, words: &[&str]) -> anyhow::Result<()> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let began = Instant::now();
+        loop {
+            let answer = http.get(format!("{}/health/ready", self.url)).send().await?;
+            let (status, body) = (answer.status(), answer.json::<Value>().await?);
+            let reasons = body["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            if status == 503 && reasons.clone().any(|reason| words.iter().any(|word| reason.contains(word))) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < SAYS_WITHIN, "no {words:?} in the reasons: {status} {body}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn answers(&mut self, path: &str, within: Duration) -> anyhow::Result<()> {

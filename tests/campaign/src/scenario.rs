@@ -138,6 +138,7 @@ pub const ALL: &[Scenario] = &[
     scenarios::disk_full::ON_SQLITE,
     scenarios::disk_full::ON_POSTGRES,
     scenarios::read_only::ON_SQLITE,
+    scenarios::read_only::WHILE_RUNNING,
     scenarios::read_only::ON_POSTGRES,
     scenarios::upgrade::ROLLING_UPGRADE,
     scenarios::export::ON_SQLITE,

@@ -1,4 +1,5 @@
-//! The disk is full: clear errors, nothing lost, and when there is room again the service goes on by itself.
+//! The disk is full: clear errors, a reason for operators, nothing lost, and when there is room again the service goes on
+//! by itself.
 
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ async fn torment(
                 disk.fill()?;
             }
             tokio::time::sleep(faults.between(100, 1_500)).await;
+            // A server that ends for lack of room is no longer there to say what is wrong.
+            cell.instances[0].says_why(&["Commands can't be written", "The log can't be read"]).await?;
             let live = reqwest::get(format!("{}/health/live", access.urls[0])).await?.status();
             ensure!(live == StatusCode::OK, "with a full disk the service says {live}");
             ensure!(cell.instances[0].exited()?.is_none(), "the service ended for lack of room");

@@ -1,5 +1,5 @@
-//! The data directory can't be written: on the embedded engine the service says so and does not start, on `PostgreSQL`,
-//! where the directory holds nothing but keys, it does its work.
+//! The data directory can't be written: on the embedded engine the service says so and does not start, or, where it runs
+//! already, refuses commands until it can; on `PostgreSQL`, where the directory holds nothing but keys, it does its work.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use tenure_test_engines::PostgresCluster;
 
 use crate::cell::Cell;
 use crate::check;
-use crate::client::Manners;
-use crate::disk::SmallDisk;
+use crate::client::{Client, Manners};
+use crate::disk::{SmallDisk, Unwritable};
 use crate::history::History;
 use crate::load::Load;
 use crate::random::Random;
@@ -33,6 +33,14 @@ pub const ON_SQLITE: Scenario = Scenario {
         }
         .boxed()
     },
+};
+
+/// The files of log and views.
+pub const WHILE_RUNNING: Scenario = Scenario {
+    name: "read-only-files",
+    about: "log and views can't be written any more while commands are given, and later can: the service goes on by itself",
+    rounds: |base| base / 20,
+    run: |run| bereft(run).boxed(),
 };
 
 /// The directory of the keys.
@@ -85,6 +93,47 @@ async fn refused(run: Run, mut cell: Cell, disk: &SmallDisk) -> anyhow::Result<T
         ensure!(last.contains("Read-only file system") || last.contains("readonly"), "not clear: {last}");
         disk.set_read_only(false)?;
         cell.instances[0].start().await?;
+        check::log(&cell, &history).await?;
+    }
+    run.conclude(cell, &history, Tally::default()).await
+}
+
+async fn bereft(run: Run) -> anyhow::Result<Tally> {
+    let mut cell = Cell::sqlite(&run.program)?;
+    let mut history = History::default();
+    let mut faults = run.random.child("faults");
+    cell.start(1).await?;
+    let access = cell.access().await?;
+    // Not the `-shm` files: they are mapped into memory, and who writes to a mapping of such a file is ended by the system.
+    let written = ["log.db", "log.db-wal", "views.db", "views.db-wal"].map(|name| cell.data().join(name));
+    for (name, rounds) in run.parts() {
+        let load = Load::start(&name, 4, &access, &run.random, Manners::default())?;
+        // One attempt for each command, so that a refusal is seen as such.
+        let mut probe = Client::new(
+            &format!("z{name}"),
+            access.clone(),
+            &run.random,
+            Manners { gives_up: 100, ..Manners::default() },
+        )?;
+        for _ in 0..rounds {
+            tokio::time::sleep(faults.between(300, 800)).await;
+            let unwritable = match Unwritable::new(written.clone()) {
+                Ok(unwritable) => unwritable,
+                Err(error) => {
+                    cell.discard()?;
+                    return Ok(Tally::not_run(&error));
+                }
+            };
+            cell.instances[0].says_why(&["Commands can't be written"]).await?;
+            ensure!(probe.new_tenant(0).await.is_err(), "a command was done on files that can't be written");
+            tokio::time::sleep(faults.between(100, 1_500)).await;
+            ensure!(cell.instances[0].exited()?.is_none(), "the service ended");
+            drop(unwritable);
+            cell.instances[0].ready().await?;
+            probe.new_tenant(0).await?;
+        }
+        history.absorb(load.stop().await?);
+        history.absorb(probe.into_history());
         check::log(&cell, &history).await?;
     }
     run.conclude(cell, &history, Tally::default()).await

@@ -1,11 +1,7 @@
 //! A rolling upgrade: instances of this release and one whose views are a version ahead, on one database.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use futures::FutureExt;
-use tenure_event_log::EventLog;
-use tenure_projections::{Views, ViewsConfig};
 use tenure_test_engines::PostgresCluster;
 
 use crate::cell::Cell;
@@ -18,70 +14,50 @@ use crate::scenario::{Run, Scenario, Tally};
 /// Two releases side by side.
 pub const ROLLING_UPGRADE: Scenario = Scenario {
     name: "rolling-upgrade",
-    about: "views of a newer version are built beside those in use while older instances are killed and both go on",
+    about: "an instance of a newer release builds its views beside two older ones', clients at all three, each in turn killed or stopped",
     rounds: |base| base / 10,
     run: |run| torment(run).boxed(),
 };
 
-/// The newer release: only its views, which is what it shares with the older one.
-struct Newer {
-    log: EventLog,
-    views: Views,
-}
-
-impl Newer {
-    async fn start(cell: &Cell) -> anyhow::Result<Self> {
-        let log = EventLog::open(cell.log_config()?).await?;
-        let config = ViewsConfig { versions_ahead: 1, ..ViewsConfig::new(cell.engine()) };
-        let views = Views::open(config, log.clone()).await?;
-        views.start();
-        Ok(Self { log, views })
-    }
-
-    /// Waits until its views show everything.
-    async fn catch_up(&self) -> anyhow::Result<()> {
-        let head = self.log.head().await?;
-        let passed = self.views.wait_for(head, Duration::from_mins(1)).await;
-        ensure!(passed, "the newer views don't pass {head}: {:?}", self.views.status());
-        Ok(())
-    }
-
-    async fn stop(self) {
-        self.views.shutdown().await;
-        self.log.shutdown().await;
-    }
-}
+/// The older release has so many instances, and the newer one the next.
+const OLDER: usize = 2;
 
 async fn torment(run: Run) -> anyhow::Result<Tally> {
     let cluster = tokio::task::block_in_place(PostgresCluster::start);
     let mut cell = Cell::postgres(&run.program, &cluster.url())?;
     let (mut tally, mut history) = (Tally::default(), History::default());
     let mut faults = run.random.child("faults");
-    cell.start(2).await?;
+    cell.start(OLDER).await?;
+    let newer = cell.add(None);
+    newer.set("TENURE_VIEWS_AHEAD", "1");
+    newer.ready().await?;
     let access = cell.access().await?;
     for (name, rounds) in run.parts() {
         let manners = Manners { reads: 50, ..Manners::default() };
         let load = Load::start(&name, 8, &access, &run.random, manners)?;
-        let mut newer = Newer::start(&cell).await?;
         for _ in 0..rounds {
             tokio::time::sleep(faults.between(400, 1_000)).await;
-            newer.catch_up().await?;
             // One of the older ones goes while the newer one is taken back and comes again.
-            let victim = faults.index(2);
+            let victim = faults.index(OLDER);
             tally.kills += u32::from(cell.instances[victim].kill9()?);
-            newer.stop().await;
+            if faults.chance(50) {
+                tally.kills += u32::from(cell.instances[OLDER].kill9()?);
+            } else {
+                cell.instances[OLDER].stop().await?;
+            }
             tokio::time::sleep(faults.between(0, 400)).await;
-            newer = Newer::start(&cell).await?;
+            // Ready means: the views have passed everything that was there at the start.
+            cell.instances[OLDER].ready().await?;
             cell.instances[victim].ready().await?;
         }
         history.absorb(load.stop().await?);
         check::log(&cell, &history).await?;
-        newer.catch_up().await?;
-        newer.stop().await;
         // With nobody at work both releases say the same.
         let difference = check::releases_differ(&cell).await?;
         ensure!(difference.is_empty(), "the releases' views differ: {}", difference.join("; "));
     }
-    ensure!(check::dump(&cell, Release::Newer).await? != check::Dump::new(), "the newer views hold nothing");
+    let [older, newer] = [check::dump(&cell, Release::Older).await?, check::dump(&cell, Release::Newer).await?];
+    ensure!(newer.values().any(|rows| !rows.is_empty()), "the newer views hold nothing");
+    ensure!(older.len() == newer.len(), "the newer release has other tables: {:?}", newer.keys());
     run.conclude(cell, &history, tally).await
 }
