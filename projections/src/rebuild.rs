@@ -1,13 +1,12 @@
 //! Building new generations of views beside the live ones, and putting them in their place.
 //!
 //! Views that are rebuilt together read the log together: a page is read and decoded once, and each view applies it in a
-//! transaction of its own. One that can't go on is left out, and the others finish.
+//! task and a transaction of its own. One that can't go on is left out, and the others finish.
 
 use std::sync::Arc;
 
-use futures::future::join_all;
 use tenure_event_log::{EventLog, Position, ReadError};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::RebuildError;
 use crate::apply::{self, Applied, Page};
@@ -23,7 +22,10 @@ const BATCH: usize = 2_000;
 /// What became of each view.
 pub(crate) type Outcomes = Vec<(View, Result<(), RebuildError>)>;
 
-pub(crate) async fn run(shared: &Shared, views: &[View]) -> Outcomes {
+/// A build, and how its last step went.
+type Stepped = (Build, Result<(), RebuildError>);
+
+pub(crate) async fn run(shared: &Arc<Shared>, views: &[View]) -> Outcomes {
     let mut rebuild = Rebuild { shared, building: Vec::new(), outcomes: Vec::new() };
     for view in views {
         rebuild.begin(*view).await;
@@ -38,8 +40,8 @@ pub(crate) async fn run(shared: &Shared, views: &[View]) -> Outcomes {
 
 /// Several views on their way, and those that have arrived or were given up.
 struct Rebuild<'a> {
-    shared: &'a Shared,
-    building: Vec<Build<'a>>,
+    shared: &'a Arc<Shared>,
+    building: Vec<Build>,
     outcomes: Outcomes,
 }
 
@@ -62,14 +64,20 @@ impl Rebuild<'_> {
         while !self.building.is_empty() {
             let page = match pages.next().await {
                 Ok(_) if self.shared.is_stopping() => return self.give_up_all(broken_off).await,
-                Ok(page) => page,
+                Ok(page) => Arc::new(page),
                 Err(error) => {
                     let error = Arc::new(error);
                     return self.give_up_all(|| RebuildError::Unavailable(Box::new(Arc::clone(&error)))).await;
                 }
             };
-            let applied = join_all(self.building.iter_mut().map(|build| build.advance(&page))).await;
-            self.go_on(applied).await;
+            self.step(|mut build| {
+                let page = Arc::clone(&page);
+                async move {
+                    let advanced = build.advance(&page).await;
+                    (build, advanced)
+                }
+            })
+            .await;
             // Close enough: under a steady stream of commands there is always a little left.
             if page.len() < BATCH / 2 {
                 return;
@@ -78,21 +86,39 @@ impl Rebuild<'_> {
     }
 
     async fn index(&mut self) {
-        let indexed = join_all(self.building.iter_mut().map(Build::index)).await;
-        self.go_on(indexed).await;
+        self.step(|mut build| async move {
+            let indexed = build.index().await;
+            (build, indexed)
+        })
+        .await;
     }
 
     async fn swap(&mut self) {
-        let swapped = join_all(self.building.iter_mut().map(Build::swap)).await;
-        self.go_on(swapped).await;
+        self.step(|mut build| async move {
+            let swapped = build.swap().await;
+            (build, swapped)
+        })
+        .await;
         for build in std::mem::take(&mut self.building) {
             self.end(build.view, Ok(()));
         }
     }
 
+    /// Lets every view take the same step, each in a task of its own: one core would be busy making rows, and the others idle.
+    async fn step<F>(&mut self, step: impl Fn(Build) -> F)
+    where
+        F: Future<Output = Stepped> + Send + 'static,
+    {
+        let steps: JoinSet<Stepped> = std::mem::take(&mut self.building).into_iter().map(step).collect();
+        let mut stepped = steps.join_all().await;
+        // They come as they end.
+        stepped.sort_by_key(|(build, _)| build.view);
+        self.go_on(stepped).await;
+    }
+
     /// Keeps those whose step worked.
-    async fn go_on(&mut self, steps: Vec<Result<(), RebuildError>>) {
-        for (mut build, step) in std::mem::take(&mut self.building).into_iter().zip(steps) {
+    async fn go_on(&mut self, stepped: Vec<Stepped>) {
+        for (mut build, step) in stepped {
             match step {
                 Ok(()) => self.building.push(build),
                 Err(error) => {
@@ -104,8 +130,8 @@ impl Rebuild<'_> {
     }
 
     async fn give_up_all(&mut self, error: impl Fn() -> RebuildError) {
-        let steps = self.building.iter().map(|_| Err(error())).collect();
-        self.go_on(steps).await;
+        let given_up = std::mem::take(&mut self.building).into_iter().map(|build| (build, Err(error()))).collect();
+        self.go_on(given_up).await;
     }
 
     fn end(&mut self, view: View, outcome: Result<(), RebuildError>) {
@@ -154,8 +180,8 @@ async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
 }
 
 /// One view's new generation.
-struct Build<'a> {
-    shared: &'a Shared,
+struct Build {
+    shared: Arc<Shared>,
     session: Session,
     view: View,
     generation: u32,
@@ -163,11 +189,11 @@ struct Build<'a> {
     position: Position,
 }
 
-impl<'a> Build<'a> {
-    async fn start(shared: &'a Shared, view: View) -> Result<Self, RebuildError> {
+impl Build {
+    async fn start(shared: &Arc<Shared>, view: View) -> Result<Self, RebuildError> {
         let mut session = shared.store.session().await?;
         let generation = generation::start_building(&mut session, shared.versions, view).await?;
-        Ok(Self { shared, session, view, generation, rows: None, position: Position::START })
+        Ok(Self { shared: Arc::clone(shared), session, view, generation, rows: None, position: Position::START })
     }
 
     /// Applies a page in a transaction of its own.
