@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
+use tenure::identity::Role;
 use tenure_test_engines::PostgresCluster;
 
 use crate::service::{Answer, Engine, Service, Storage, append_by_hand, eventually, on_each_engine};
@@ -139,4 +140,37 @@ async fn an_event_of_a_newer_release_asks_for_an_upgrade() {
         )
         .await
         .expect(202);
+}
+
+#[tokio::test]
+async fn an_instance_that_has_read_what_a_failover_lost_says_so_and_lets_nobody_in() {
+    let service = Service::start(Engine::Postgres).await;
+    let id = service.tenant("acme").await;
+    let suspended =
+        service.post_nothing(&format!("/api/v1/msp/tenants/{}/suspend", service.tenant("contoso").await)).await;
+    let lost: i64 = suspended.header("tenure-position").parse().unwrap();
+    let people = service.token_of(Role::PrimeAdmin, id);
+    let me = async || Answer::of(service.request("GET", "/api/v1/me").bearer_auth(&people)).await.status;
+    eventually("the tenant's people are let in", async || me().await == 200).await;
+
+    let mut database = PgConnection::connect(service.storage().database_url().unwrap()).await.unwrap();
+    // As a standby that had not got it yet.
+    let mut change = database.begin().await.unwrap();
+    change.execute("set local session_replication_role = replica").await.unwrap();
+    change.execute(format!("delete from events where position = {lost}").as_str()).await.unwrap();
+    change.execute("update log_head set position = position - 1").await.unwrap();
+    change.commit().await.unwrap();
+    let says = async || {
+        let (status, body) = ready(&service).await;
+        let reason = format!("The log does not hold the event at position {lost} ");
+        status == 503 && reasons(&body).iter().any(|said| said.starts_with(&reason) && said.contains("Restart"))
+    };
+    eventually("it says so", says).await;
+    eventually("the tenant's people are turned away", async || me().await == 503).await;
+
+    // Another event in its place is not the one that was read.
+    let payload = "{\"tenant.suspended\": {\"reason\": null, \"at\": \"2026-01-01T00:00:00Z\"}}";
+    assert_eq!(append_by_hand(&mut database, id, "tenant.suspended", payload).await, lost);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(says().await && me().await == 503);
 }

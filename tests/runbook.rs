@@ -39,6 +39,7 @@ fn the_sections_that_people_are_sent_to_are_there() {
         "A projection stands still",
         "The billing export stopped",
         "Never cancel a writer's backend",
+        "Failover",
     ];
     for section in sections {
         assert!(RUNBOOK.contains(&format!("\n## {section}\n")), "{section}");

@@ -62,6 +62,14 @@ pub(crate) fn wall_clock_micros() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
+/// Says that a generation is being built. False if it is there no more, or was given up.
+pub(crate) async fn touch(session: &mut Session, view: View, generation: u32) -> Result<bool, StoreError> {
+    let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3 \
+               and retired_at is null returning generation";
+    let params = vec![wall_clock_micros().into(), view.name().into(), i64::from(generation).into()];
+    Ok(!session.query(sql, params).await?.is_empty())
+}
+
 /// Makes a generation's tables, without indexes, and checkpoint, at position 0 and not yet live. Inside a transaction.
 async fn create(session: &mut Session, versions: Versions, view: View) -> Result<u32, StoreError> {
     // Until the next commit, nobody else makes a generation of this view: the insert below would meet this row.
@@ -126,6 +134,10 @@ async fn ensure_one(session: &mut Session, versions: Versions, view: View, log: 
             session.commit().await?;
         }
         None => {
+            // A pointer without a checkpoint points at nothing that anybody applies to.
+            let sql = "delete from {pointers} where view_name = $1 and version = $2 and not exists (select 1 \
+                       from {checkpoints} c where c.name = view_name || '_v' || generation)";
+            session.query(sql, vec![view.name().into(), i64::from(versions.of(view)).into()]).await?;
             let generation = create(session, versions, view).await?;
             session.create_indexes(view.tables(), generation).await?;
             let sql = "insert into {pointers} (view_name, version, generation, seen_at) values ($1, $2, $3, $4)";

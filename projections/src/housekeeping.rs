@@ -43,7 +43,7 @@ async fn sweep(shared: &Shared) -> Result<(), StoreError> {
                where p.view_name is null and (g.retired_at <= $1 or (g.retired_at is null and g.touched_at < $2))";
     for row in session.query(sql, vec![(now - drop_after).into(), abandoned.into()]).await? {
         let [Cell::Text(view), Cell::Integer(generation), Cell::Text(tables)] = &row[..] else { continue };
-        drop_generation(&mut session, view, *generation, tables).await?;
+        drop_generation(&mut session, view, *generation, tables, abandoned).await?;
     }
     Ok(())
 }
@@ -66,11 +66,18 @@ async fn retire_old_releases(session: &mut Session, now: i64, abandoned: i64) ->
     Ok(())
 }
 
-async fn drop_generation(session: &mut Session, view: &str, generation: i64, tables: &str) -> Result<(), StoreError> {
+async fn drop_generation(
+    session: &mut Session,
+    view: &str,
+    generation: i64,
+    tables: &str,
+    abandoned: i64,
+) -> Result<(), StoreError> {
     session.begin(&[]).await?;
-    // Another instance may be about it.
-    let sql = "delete from {generations} where view_name = $1 and generation = $2 returning generation";
-    if !session.query(sql, vec![view.into(), generation.into()]).await?.is_empty() {
+    // Another instance may be about it; or it is a build that has gone on meanwhile, and may be live by now.
+    let sql = "delete from {generations} where view_name = $1 and generation = $2 \
+               and (retired_at is not null or touched_at < $3) returning generation";
+    if !session.query(sql, vec![view.into(), generation.into(), abandoned.into()]).await?.is_empty() {
         let sql = "delete from {checkpoints} where name = $1";
         session.query(sql, vec![format!("{view}_v{generation}").into()]).await?;
         for table in tables.split(',') {

@@ -17,7 +17,7 @@ use crate::generation::{self, Checkpoint, checkpoint_name};
 use crate::rows::Rows;
 use crate::view::View;
 use crate::views::Shared;
-use crate::{Problem, ProblemKind};
+use crate::{OpenError, Problem, ProblemKind};
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(30);
@@ -309,10 +309,19 @@ impl Projector {
     /// last batches. Those are applied again.
     async fn follow(&mut self) -> Result<(), Failure> {
         let known = self.shared.progress.known();
-        let committed = generation::committed(&self.shared.store, self.shared.versions).await?;
+        let mut committed = generation::committed(&self.shared.store, self.shared.versions).await?;
+        if committed.len() < View::ALL.len() {
+            // Nobody of this release was heard of for so long that another one cleared up.
+            tracing::warn!("views of this release were given up meanwhile: building them anew");
+            let mut session = self.shared.store.session().await?;
+            generation::ensure_live(&mut session, self.shared.versions, &self.shared.log).await?;
+            committed = generation::committed(&self.shared.store, self.shared.versions).await?;
+        }
         for view in self.shared.progress.fell_back(&known, &committed) {
             tracing::warn!(view = view.name(), "the database lost the view's last batches: applying them again");
             self.lanes[view.index()] = Lane { rows: None, retry: None };
+            // The log may have lost the same events.
+            self.page = Arc::new(Page::empty(Position::START));
         }
         self.shared.progress.reached(&committed);
         for checkpoint in committed {
@@ -346,7 +355,7 @@ impl Projector {
         self.session = None;
         let (kind, position) = match error {
             Failure::Log(error) if is_corrupt(error) => (ProblemKind::Poison, self.next_to_apply().map(Position::next)),
-            Failure::Log(_) | Failure::Store(_) => (ProblemKind::Unavailable, None),
+            Failure::Log(_) | Failure::Store(_) | Failure::Open(_) => (ProblemKind::Unavailable, None),
         };
         for view in View::ALL {
             let before = self.shared.progress.problem(view);
@@ -385,6 +394,8 @@ enum Failure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Log(#[from] ReadError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
 }
 
 impl Failure {

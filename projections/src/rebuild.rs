@@ -3,7 +3,9 @@
 //! Views that are rebuilt together read the log together: a page is read and decoded once, and each view applies it in a
 //! task and a transaction of its own. One that can't go on is left out, and the others finish.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenure_event_log::{EventLog, Position, ReadError};
 use tokio::task::{JoinHandle, JoinSet};
@@ -86,11 +88,16 @@ impl Rebuild<'_> {
     }
 
     async fn index(&mut self) {
-        self.step(|mut build| async move {
+        let builds = self.building.iter().map(|build| (build.view, build.generation)).collect();
+        let alive = keep_alive(Arc::clone(self.shared), builds);
+        let indexed = self.step(|mut build| async move {
             let indexed = build.index().await;
             (build, indexed)
-        })
-        .await;
+        });
+        tokio::select! {
+            () = indexed => {}
+            never = alive => match never {},
+        }
     }
 
     async fn swap(&mut self) {
@@ -122,7 +129,11 @@ impl Rebuild<'_> {
             match step {
                 Ok(()) => self.building.push(build),
                 Err(error) => {
-                    let outcome = build.discard().await.map_err(RebuildError::from).and(Err(error));
+                    let outcome = match build.discard().await {
+                        Ok(Discarded::Live) => Ok(()),
+                        Ok(Discarded::Retired) => Err(error),
+                        Err(failed) => Err(failed.into()),
+                    };
                     self.end(build.view, outcome);
                 }
             }
@@ -179,6 +190,35 @@ async fn read(log: EventLog, after: Position) -> Result<Page, ReadError> {
     Ok(Page::new(after, log.read_payloads(after, BATCH).await?))
 }
 
+/// How often builds say that they are alive while nothing else does.
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+
+/// Says that builds are not abandoned, as long as it is polled: tables can take long to index, and those that are done with
+/// theirs wait for the others.
+async fn keep_alive(shared: Arc<Shared>, builds: Vec<(View, u32)>) -> Infallible {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        let touched = async {
+            let mut session = shared.store.session().await?;
+            for (view, generation) in &builds {
+                generation::touch(&mut session, *view, *generation).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = touched.await {
+            tracing::warn!(%error, "views that are being rebuilt could not say so");
+        }
+    }
+}
+
+/// What a build that is given up left behind.
+enum Discarded {
+    /// Nothing: its tables go with the next sweep.
+    Retired,
+    /// It is live: the answer to the swap's commit was lost, but the commit was not.
+    Live,
+}
+
 /// One view's new generation.
 struct Build {
     shared: Arc<Shared>,
@@ -212,11 +252,20 @@ impl Build {
 
     async fn try_advance(&mut self, page: &Page) -> Result<(), RebuildError> {
         self.session.begin(&[]).await?;
+        self.touch().await?;
         self.apply(page).await?;
-        let sql = "update {generations} set touched_at = $1 where view_name = $2 and generation = $3";
-        let (now, name) = (generation::wall_clock_micros().into(), self.view.name().into());
-        self.session.query(sql, vec![now, name, i64::from(self.generation).into()]).await?;
         Ok(self.session.commit().await?)
+    }
+
+    /// Says, in the transaction, that the build goes on, and makes sure that it does: one that was not heard of for long is
+    /// dropped. Until the end of the transaction nobody drops it.
+    async fn touch(&mut self) -> Result<(), RebuildError> {
+        if generation::touch(&mut self.session, self.view, self.generation).await? {
+            return Ok(());
+        }
+        Err(RebuildError::Unavailable(
+            "the build was not heard of for so long that it was given up; start it again".into(),
+        ))
     }
 
     /// Indexes the full tables, which is cheaper than with each row, where that doesn't lock out the live views.
@@ -276,6 +325,10 @@ impl Build {
             Some([Cell::Integer(live)]) => u32::try_from(*live).map_err(StoreError::refused)?,
             _ => return Err(RebuildError::Unavailable("the view has no live generation".into())),
         };
+        if live > self.generation {
+            return Err(RebuildError::Unavailable("another process has rebuilt the view meanwhile".into()));
+        }
+        self.touch().await?;
         let ahead = self.session.lock(&checkpoint_name(self.view, live)).await?.unwrap_or_default();
         while self.position.get() < ahead {
             // Not what was read ahead, when the log may have been shorter.
@@ -287,16 +340,30 @@ impl Build {
         }
         generation::point_to(&mut self.session, self.shared.versions, self.view, live, self.generation).await?;
         self.session.commit().await?;
-        let Self { view, generation, position, .. } = *self;
-        self.shared.progress.reached(&[Checkpoint { view, generation, position }]);
+        self.is_live();
         Ok(())
     }
 
-    /// Leaves the tables to the next sweep.
-    async fn discard(&mut self) -> Result<(), StoreError> {
+    /// From now on queries read it.
+    fn is_live(&self) {
+        let Self { view, generation, position, .. } = *self;
+        self.shared.progress.reached(&[Checkpoint { view, generation, position }]);
+    }
+
+    /// Leaves the tables to the next sweep, unless the view's pointer names them.
+    async fn discard(&mut self) -> Result<Discarded, StoreError> {
         self.session.rollback().await?;
         self.session.begin(&[]).await?;
+        // A swap that is still being committed holds the row: its end is waited for.
+        let sql = "update {pointers} set generation = generation where view_name = $1 and generation = $2 returning generation";
+        let params = vec![self.view.name().into(), i64::from(self.generation).into()];
+        if !self.session.query(sql, params).await?.is_empty() {
+            self.session.rollback().await?;
+            self.is_live();
+            return Ok(Discarded::Live);
+        }
         generation::retire(&mut self.session, self.view.name(), self.generation, 0).await?;
-        self.session.commit().await
+        self.session.commit().await?;
+        Ok(Discarded::Retired)
     }
 }

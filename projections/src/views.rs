@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::batch::{Cell, Cells, Store, StoreError};
+use crate::generation::Checkpoint;
 use crate::progress::Progress;
 use crate::projector::Projector;
 use crate::view::{Versions, View};
@@ -142,16 +143,22 @@ impl Views {
 
     /// After a restart of the database: takes back what it undid. False if the database can't be asked.
     async fn look_again(&self) -> bool {
-        let Shared { progress, store, versions, .. } = &*self.shared;
-        let (restarts, known) = (store.restarts(), progress.known());
-        match generation::committed(store, *versions).await {
-            Ok(committed) => {
-                progress.fell_back(&known, &committed);
-                progress.check(restarts);
-                true
-            }
-            Err(_) => false,
+        let restarts = self.shared.store.restarts();
+        let looked = self.look().await.is_ok();
+        if looked {
+            self.shared.progress.check(restarts);
         }
+        looked
+    }
+
+    /// Takes over what is committed, be it less than what was known: by then it was undone, or begun anew.
+    async fn look(&self) -> Result<Vec<Checkpoint>, StoreError> {
+        let Shared { progress, store, versions, .. } = &*self.shared;
+        let known = progress.known();
+        let committed = generation::committed(store, *versions).await?;
+        progress.fell_back(&known, &committed);
+        progress.reached(&committed);
+        Ok(committed)
     }
 
     /// The position that every live view has passed.
@@ -256,8 +263,7 @@ impl Views {
 
     /// How far a view's live generation is committed, by whichever instance.
     pub(crate) async fn committed_position(&self, view: View) -> Result<Position, QueryError> {
-        let committed = generation::committed(&self.shared.store, self.shared.versions).await?;
-        self.shared.progress.reached(&committed);
+        let committed = self.look().await?;
         Ok(committed.iter().find(|checkpoint| checkpoint.view == view).map_or(Position::START, |c| c.position))
     }
 
@@ -275,7 +281,7 @@ impl Views {
         let answer = store.query(&self.in_live_generation(view, sql), params.clone()).await;
         let Err(StoreError::UndefinedTable) = answer else { return Ok(answer?) };
         // Another instance replaced the generation long enough ago to have dropped it.
-        self.shared.progress.reached(&generation::committed(store, self.shared.versions).await?);
+        self.look().await?;
         Ok(store.query(&self.in_live_generation(view, sql), params).await?)
     }
 

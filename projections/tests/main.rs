@@ -36,6 +36,7 @@ mod export;
 mod failures;
 mod killed_server;
 mod links;
+mod lost_builds;
 mod plans;
 mod rebuilds;
 mod reconciliation;

@@ -145,7 +145,10 @@ pub async fn readiness(app: &App) -> Readiness {
     let gate = GateHealth {
         fresh: gate.is_fresh(),
         position: gate.position().get(),
-        reason: (!gate.is_fresh()).then(|| reasons::stale_gate(gate.age())),
+        reason: match gate.rewritten() {
+            Some(position) => Some(reasons::rewritten_log(position)),
+            None => (!gate.is_fresh()).then(|| reasons::stale_gate(gate.age())),
+        },
     };
     let projections = projections(app);
     let of_projections = projections

@@ -47,6 +47,15 @@ pub fn stale_gate(age: Duration) -> String {
     )
 }
 
+/// The log is not the one that this instance has read.
+pub fn rewritten_log(position: Position) -> String {
+    format!(
+        "The log does not hold the event at position {position} that this instance has read: a failover lost it, or a backup \
+         was restored while it ran. Restart this instance, see \"Failover\" in the runbook; until then tenants' people are \
+         answered 503."
+    )
+}
+
 /// A view has yet to pass what was there at the start.
 pub fn behind(position: Position, wanted: Position) -> String {
     format!(

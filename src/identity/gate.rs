@@ -15,15 +15,16 @@ mod token_tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tenure_aggregates::access_token::LastUse;
 use tenure_aggregates::link::GroupRole;
 use tenure_aggregates::tenant::Stage;
 use tenure_aggregates::values::{Groups, PrincipalId, TokenHash};
 use tenure_aggregates::{AccessTokenId, Folded, TenantId, TenantKind};
-use tenure_event_log::{EventLog, Milestone, Position, ReadError};
+use tenure_event_log::{EventLog, Milestone, Position, ReadError, StreamId};
 
 use super::denied::{Denied, TokenFault};
 use super::policy::Resource;
@@ -70,6 +71,9 @@ pub enum GateError {
     /// The log can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// What was read once is there no more.
+    #[error("the log no longer holds the event at position {0} that this instance has read")]
+    Rewritten(Position),
 }
 
 /// Which tenants may be used. Clones share everything; the last one to go ends the following.
@@ -86,6 +90,19 @@ struct Inner {
     born: Instant,
     /// When the log was last read to its end, in milliseconds after `born`.
     fresh_at_ms: AtomicU64,
+    /// The last event taken over.
+    last: Mutex<Option<Seen>>,
+    /// The position at which the log has another event than was read there, or none; 0 for nowhere.
+    rewritten: AtomicU64,
+}
+
+/// An event, as far as no other has the same.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    position: Position,
+    stream: StreamId,
+    sequence: u64,
+    recorded_at: DateTime<Utc>,
 }
 
 impl fmt::Debug for Gate {
@@ -107,6 +124,8 @@ impl Gate {
             position: Milestone::new(start.position),
             born: Instant::now(),
             fresh_at_ms: AtomicU64::new(0),
+            last: Mutex::new(None),
+            rewritten: AtomicU64::new(0),
         });
         while !inner.read_page().await?.at_end {}
         follow::spawn(&inner);
@@ -252,7 +271,17 @@ impl Gate {
     /// Whether the log was read to its end within the last second. For readiness; [`Gate::check`] asks by itself.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.age() <= FRESH_FOR
+        self.age() <= FRESH_FOR && self.rewritten().is_none()
+    }
+
+    /// Where the log does not hold what this instance has read: a failover lost the log's tail, or a backup was restored
+    /// under a running service. What this process remembers is then worth nothing.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<Position> {
+        match self.inner.rewritten.load(Ordering::Acquire) {
+            0 => None,
+            position => Some(Position::new(position)),
+        }
     }
 
     /// How long ago the log was last read to its end.

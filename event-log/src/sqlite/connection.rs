@@ -19,6 +19,8 @@ const LOCK_FILE: &str = "serve.lock";
 
 /// Pages in the WAL after which the writer checkpoints, about 16 MB.
 const CHECKPOINT_PAGES: u32 = 4_000;
+/// To what the WAL's file shrinks when it is begun anew, in bytes: a reader that stayed open for long had let it grow.
+const WAL_LIMIT: u32 = 32 * 1024 * 1024;
 
 /// Only somebody else's tool, a recovery or a backup can ever hold a lock that we wait for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -111,6 +113,7 @@ fn writable(directory: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> 
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

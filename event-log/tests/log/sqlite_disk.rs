@@ -1,5 +1,9 @@
 //! The disk is full: nothing is written by halves, and nothing is said to be written that is not.
 
+use std::path::Path;
+
+use serde_json::json;
+
 use crate::appending_process::{AppendingProcess, Word};
 use crate::bench::{Bench, append};
 use crate::crash::holds;
@@ -19,4 +23,28 @@ async fn a_full_disk_makes_the_log_unavailable_and_loses_nothing() {
     let log = bench.log().await;
     holds(&log, &words).await;
     append(&log, facts::anything()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_room_that_an_open_reader_cost_is_given_back() {
+    let bench = Bench::sqlite().await;
+    let log = bench.log().await;
+    append(&log, facts::anything()).await;
+    let reader = rusqlite::Connection::open(bench.directory().join("log.db")).unwrap();
+    reader.execute_batch("begin; select count(*) from events").unwrap();
+    let wal = |directory: &Path| directory.join("log.db-wal").metadata().unwrap().len();
+    let long = "x".repeat(60_000);
+    let write = async || {
+        let event = facts::with_payload(&json!({ "note": long }));
+        append(&log, facts::of_tenant(uuid::Uuid::now_v7(), &facts::stream(), 0, vec![event])).await;
+    };
+    while wal(bench.directory()) < 40 * 1024 * 1024 {
+        write().await;
+    }
+    drop(reader);
+    // The first checkpoint that gets to the end, and the first batch after it.
+    for _ in 0..400 {
+        write().await;
+    }
+    assert!(wal(bench.directory()) <= 33 * 1024 * 1024, "{}", wal(bench.directory()));
 }

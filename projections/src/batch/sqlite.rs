@@ -25,6 +25,8 @@ const CACHE_KIB: i32 = 16 * 1024;
 
 /// Pages in the WAL after which the writer checkpoints, about 16 MB.
 const CHECKPOINT_PAGES: u32 = 4_000;
+/// To what the WAL's file shrinks when it is begun anew, in bytes: a reader that stayed open for long had let it grow.
+const WAL_LIMIT: u32 = 32 * 1024 * 1024;
 
 /// The file in the deployment's directory.
 const FILE: &str = "views.db";
@@ -186,6 +188,7 @@ fn open_writer(path: &Path) -> Result<Connection, rusqlite_migration::Error> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(256);
     Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect()).to_latest(&mut connection)?;

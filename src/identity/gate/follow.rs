@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tenure_event_log::RecordedEvent;
+use tenure_event_log::{Position, RecordedEvent};
 
 use super::tokens::Tokens;
-use super::{GateError, Inner};
+use super::{GateError, Inner, Seen};
 
 /// How often the log is looked at for other instances' commits; this instance's own reach the gate at once, from memory.
 const POLL: Duration = Duration::from_millis(100);
@@ -22,13 +22,31 @@ pub(super) struct Page {
     pub at_end: bool,
 }
 
+impl Seen {
+    fn of(event: &RecordedEvent) -> Self {
+        let RecordedEvent { position, stream, sequence, recorded_at, .. } = event;
+        Self { position: *position, stream: stream.clone(), sequence: *sequence, recorded_at: *recorded_at }
+    }
+}
+
 impl Inner {
-    /// Reads once from where the gate is, and takes over what is there.
+    /// Reads once from where the gate is, and takes over what is there. The last event that it has is read again: where a
+    /// failover lost the log's tail, others stand in its place, and would never be missed.
     pub async fn read_page(&self) -> Result<Page, GateError> {
         let asked = Instant::now();
-        let events = self.log.read(self.position.reached(), PAGE).await?;
+        let position = self.position.reached();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = last.filter(|last| last.position == position);
+        let after = if last.is_some() { Position::new(position.get() - 1) } else { position };
+        let events = self.log.read(after, PAGE).await?;
+        let (known, new) = events.split_at(usize::from(last.is_some()).min(events.len()));
+        let holds = known.first().map(Seen::of) == last;
+        self.rewritten.store(if holds { 0 } else { position.get() }, Ordering::Release);
+        if !holds {
+            return Err(GateError::Rewritten(position));
+        }
         let at_end = events.len() < PAGE;
-        self.take_over(events.iter());
+        self.take_over(new.iter());
         if at_end {
             let fresh_at = asked.saturating_duration_since(self.born).as_millis();
             self.fresh_at_ms.fetch_max(u64::try_from(fresh_at).unwrap_or(u64::MAX), Ordering::AcqRel);
@@ -65,10 +83,11 @@ impl Inner {
                     tracing::error!(token.id = event.stream.aggregate_id, error, "this access token is turned away");
                 }
             }
-            last = Some(event.position);
+            last = Some(event);
         }
         if let Some(last) = last {
-            self.position.set(last);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen::of(last));
+            self.position.set(last.position);
         }
     }
 }
