@@ -33,9 +33,9 @@ async fn the_room_that_an_open_reader_cost_is_given_back() {
     let reader = rusqlite::Connection::open(bench.directory().join("log.db")).unwrap();
     reader.execute_batch("begin; select count(*) from events").unwrap();
     let wal = |directory: &Path| directory.join("log.db-wal").metadata().unwrap().len();
-    let long = "x".repeat(60_000);
+    let note = "x".repeat(60_000);
     let write = async || {
-        let event = facts::with_payload(&json!({ "note": long }));
+        let event = facts::with_payload(&json!({ "note": note }));
         append(&log, facts::of_tenant(uuid::Uuid::now_v7(), &facts::stream(), 0, vec![event])).await;
     };
     while wal(bench.directory()) < 40 * 1024 * 1024 {
