@@ -3,18 +3,11 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
-use tenure_test_engines::shared_kafka;
+use tenure_test_engines::{old_transactions, shared_kafka};
 use uuid::Uuid;
 
 use crate::service::process::tenure;
 use crate::service::{Engine, Service, Storage, eventually};
-
-/// Transactions in the test's database that are older than a second, its own aside.
-async fn old(observer: &mut PgConnection) -> Vec<String> {
-    let sql = "select application_name || ': ' || query from pg_stat_activity where datname = current_database()
-        and pid <> pg_backend_pid() and xact_start < clock_timestamp() - interval '1 s'";
-    sqlx::query_scalar(sql).fetch_all(observer).await.unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_the_export_nor_auditors_keep_one_open() {
@@ -61,7 +54,7 @@ async fn neither_the_export_nor_auditors_keep_one_open() {
         tokio::select! {
             () = &mut work => break,
             () = tokio::time::sleep(Duration::from_millis(50)) => {
-                let found = old(&mut observer).await;
+                let found = old_transactions(&mut observer).await;
                 assert!(found.is_empty(), "{found:?}");
                 looks += 1;
             }

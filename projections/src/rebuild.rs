@@ -340,12 +340,12 @@ impl Build {
         }
         generation::point_to(&mut self.session, self.shared.versions, self.view, live, self.generation).await?;
         self.session.commit().await?;
-        self.is_live();
+        self.went_live();
         Ok(())
     }
 
     /// From now on queries read it.
-    fn is_live(&self) {
+    fn went_live(&self) {
         let Self { view, generation, position, .. } = *self;
         self.shared.progress.reached(&[Checkpoint { view, generation, position }]);
     }
@@ -359,7 +359,7 @@ impl Build {
         let params = vec![self.view.name().into(), i64::from(self.generation).into()];
         if !self.session.query(sql, params).await?.is_empty() {
             self.session.rollback().await?;
-            self.is_live();
+            self.went_live();
             return Ok(Discarded::Live);
         }
         generation::retire(&mut self.session, self.view.name(), self.generation, 0).await?;

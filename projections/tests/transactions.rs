@@ -3,16 +3,10 @@
 use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection};
+use tenure_test_engines::old_transactions;
 
 use crate::deployment::{Deployment, Place, passed};
 use crate::world::World;
-
-/// How many transactions in the test's database are older than a second, its own aside.
-async fn old_transactions(connection: &mut PgConnection) -> Vec<String> {
-    let sql = "select application_name || ': ' || query from pg_stat_activity where datname = current_database()
-        and pid <> pg_backend_pid() and xact_start < clock_timestamp() - interval '1 s'";
-    sqlx::query_scalar(sql).fetch_all(connection).await.unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_transaction_stays_open() {

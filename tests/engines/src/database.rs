@@ -82,3 +82,15 @@ async fn run(server: &PgConnectOptions, statement: &str) -> Result<(), sqlx::Err
     connection.execute(statement).await?;
     connection.close().await
 }
+
+/// Transactions in this connection's database that are older than a second, its own aside: who has them, and the last
+/// statement of each.
+///
+/// # Panics
+///
+/// When the server can't be asked.
+pub async fn old_transactions(observer: &mut PgConnection) -> Vec<String> {
+    let sql = "select application_name || ': ' || query from pg_stat_activity where datname = current_database()
+        and pid <> pg_backend_pid() and xact_start < clock_timestamp() - interval '1 s'";
+    sqlx::query_scalar(sql).fetch_all(observer).await.expect("asking for the transactions")
+}

@@ -8,6 +8,6 @@ mod kafka;
 mod proxy;
 
 pub use cluster::{PostgresCluster, free_port};
-pub use database::{TestDatabase, rows_read};
+pub use database::{TestDatabase, old_transactions, rows_read};
 pub use kafka::{KafkaBroker, shared_kafka};
 pub use proxy::{Fault, Proxy};
