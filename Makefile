@@ -1,5 +1,5 @@
 # Short names for what people do with Tenure. Needs Rust (rustup), a C and C++ compiler, OpenSSL's and zlib's headers and,
-# for `make test`, PostgreSQL, Java, Maven, kcat and Python; what is missing is installed where there is apt.
+# for `make test`, PostgreSQL, Java, Maven, kcat, strace and Python; what is missing is installed where there is apt.
 .DEFAULT_GOAL := help
 .PHONY: help native-libraries run release test campaign bench bench-export check contract fmt up try down clean
 

@@ -99,21 +99,15 @@ impl Sqlite {
     }
 
     pub async fn find_committed(&self, batch: &Arc<Vec<Prepared>>) -> Result<Vec<Option<Appended>>, EngineError> {
-        let batch = Arc::clone(batch);
-        let find = move |connection: &rusqlite::Connection| append::find_committed(connection, &batch);
-        // A dead writer thread can have nothing on its way any more, so then a reader knows.
-        match self
-            .write({
-                let find = find.clone();
-                move |writer| find(&writer.connection)
-            })
-            .await
-        {
-            Err(EngineError::AnswerLost(_) | EngineError::Unavailable(_)) => {
-                self.query(move |connection| find(connection)).await
+        if let Some(writer) = &self.threads.writer {
+            let batch = Arc::clone(batch);
+            if let Ok(found) = writer.call(move |writer| append::settle(&mut writer.connection, &batch)).await {
+                return found;
             }
-            found => found,
         }
+        // A dead writer thread can have nothing on its way any more, so then a reader knows.
+        let batch = Arc::clone(batch);
+        self.query(move |connection| append::find_committed(connection, &batch)).await
     }
 
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Vec<SerializedEvent>, EngineError> {

@@ -38,7 +38,7 @@ impl From<rusqlite::Error> for EngineError {
 }
 
 /// What a failed COMMIT leaves behind. Only where the flush itself failed can the commit stand in the WAL all the same,
-/// and come to life after a crash, unless the next append overwrites it.
+/// and come to life after a crash, unless the next one overwrites it.
 pub(super) fn commit_failed(error: rusqlite::Error) -> EngineError {
     match error.sqlite_error() {
         Some(failure) if failure.extended_code == ffi::SQLITE_IOERR_FSYNC => EngineError::AnswerLost(error.into()),

@@ -51,6 +51,24 @@ impl AppendingProcess {
         Self::run(shell, bench, Uuid::now_v7(), None)
     }
 
+    /// Starts it where, after so many, no flush of a file succeeds.
+    pub fn start_on_a_disk_that_fails(bench: &Bench, flushes: u32) -> Self {
+        let mut strace = Command::new("strace");
+        // `-D`: the child is the process itself, and its tracer ends with it.
+        strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e"]);
+        strace.arg(format!("inject=fsync,fdatasync:error=EIO:when={}+", flushes + 1));
+        let mut shell = Command::new("bash");
+        shell.args(["-c", r#"trap "" XFSZ; exec "$@""#, "bash"]);
+        shell.arg(strace.get_program()).args(strace.get_args()).arg(std::env::current_exe().unwrap());
+        Self::run(shell, bench, Uuid::now_v7(), None)
+    }
+
+    /// From now on it can't write to any file.
+    pub fn write_protect(&self) {
+        let limited = Command::new("prlimit").args(["--fsize=0", "--pid", &self.child.id().to_string()]).status();
+        assert!(limited.unwrap().success());
+    }
+
     fn run(mut command: Command, bench: &Bench, tenant_id: Uuid, appends_per_writer: Option<u64>) -> Self {
         let place = match bench.engine() {
             EngineConfig::Sqlite { directory } => directory.to_str().unwrap().to_owned(),
@@ -83,6 +101,24 @@ impl AppendingProcess {
     /// The next thing that it says.
     pub fn next(&self) -> Word {
         self.words.recv_timeout(Duration::from_secs(30)).expect("the process says something")
+    }
+
+    /// What it says until it has said nothing for a second, or `enough` of it is heard.
+    pub fn until(&self, enough: impl Fn(&Word) -> bool) -> Vec<Word> {
+        let mut words = Vec::new();
+        while let Ok(word) = self.words.recv_timeout(Duration::from_secs(1)) {
+            words.push(word);
+            if enough(&word) {
+                break;
+            }
+        }
+        words
+    }
+
+    /// What it says within such a time.
+    pub fn during(&self, time: Duration) -> Vec<Word> {
+        std::thread::sleep(time);
+        self.words.try_iter().collect()
     }
 
     /// Kills it and answers what it said since it was last asked.

@@ -1,6 +1,7 @@
 //! The disk is full: nothing is written by halves, and nothing is said to be written that is not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -19,6 +20,25 @@ async fn a_full_disk_makes_the_log_unavailable_and_loses_nothing() {
     }
     words.extend(process.kill9());
     assert!(words.iter().any(|word| matches!(word, Word::Acknowledged(..))));
+
+    let log = bench.log().await;
+    holds(&log, &words).await;
+    append(&log, facts::anything()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_flush_failed_is_never_said_to_be_unwritten() {
+    let bench = Bench::sqlite().await;
+    let process = AppendingProcess::start_on_a_disk_that_fails(&bench, 200);
+    let mut words = vec![process.next()];
+    words.extend(process.until(|word| matches!(word, Word::Unavailable(_))));
+    assert!(words.iter().any(|word| matches!(word, Word::Acknowledged(..))));
+    // As a file system does that turns read-only by such an error: the commit can't be tried again, and it stands in the WAL.
+    process.write_protect();
+    let heard = process.during(Duration::from_secs(2));
+    assert!(!heard.iter().any(|word| matches!(word, Word::Acknowledged(..))), "{heard:?}");
+    words.extend(heard);
+    words.extend(process.kill9());
 
     let log = bench.log().await;
     holds(&log, &words).await;
