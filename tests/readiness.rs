@@ -125,6 +125,25 @@ async fn views_that_have_yet_to_catch_up_say_how_far() {
 }
 
 #[tokio::test]
+async fn a_release_that_was_given_up_says_how_far_its_new_views_are() {
+    let service = Service::start(Engine::Postgres).await;
+    service.tenant("acme").await;
+    eventually("it is ready", async || ready(&service).await.0 == 200).await;
+    let url = service.storage().database_url().unwrap();
+    let (mut one, mut two) = (PgConnection::connect(url).await.unwrap(), PgConnection::connect(url).await.unwrap());
+    // What is begun anew gets no event meanwhile.
+    let mut lock = one.begin().await.unwrap();
+    lock.execute("lock table events in access exclusive mode").await.unwrap();
+    // As a newer release does that has not heard of any instance of this one for long.
+    two.execute("delete from views.pointers").await.unwrap();
+    says_of_tenants(&service, "It has yet to apply the events from 1 to 4").await;
+    lock.rollback().await.unwrap();
+    eventually("it is ready", async || ready(&service).await.0 == 200).await;
+    let list = service.get("/api/v1/msp/tenants").await.expect(200);
+    assert_eq!(list[0]["shortCode"], "acme", "{list}");
+}
+
+#[tokio::test]
 async fn an_event_of_a_newer_release_asks_for_an_upgrade() {
     let service = Service::start(Engine::Postgres).await;
     let id = service.tenant("acme").await;

@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     lanes: watch::Sender<Lanes>,
     /// What all lanes have passed; changed under the lanes' lock.
     passed: Milestone,
+    /// See [`Progress::due`].
+    due: AtomicU64,
     /// The restart of the database after which the positions were looked at.
     checked: AtomicU64,
     waiters: watch::Sender<usize>,
@@ -45,6 +47,7 @@ impl Progress {
             versions,
             lanes: watch::Sender::new(Lanes::default()),
             passed: Milestone::default(),
+            due: AtomicU64::new(0),
             checked: AtomicU64::new(0),
             waiters: watch::Sender::new(0),
             building: Mutex::new(Vec::new()),
@@ -64,6 +67,17 @@ impl Progress {
     /// How far all live generations are.
     pub fn all_passed(&self) -> Position {
         self.passed.reached()
+    }
+
+    /// Where all live generations must be before they can be relied upon: where the log ended when they were opened, and
+    /// where they had been before they fell back.
+    pub fn due(&self) -> Position {
+        Position::new(self.due.load(Ordering::SeqCst))
+    }
+
+    /// They can't be relied upon before this.
+    pub fn expect(&self, position: Position) {
+        self.due.fetch_max(position.get(), Ordering::SeqCst);
     }
 
     /// What stops the view.
@@ -113,6 +127,7 @@ impl Progress {
         if !lost.is_empty() {
             self.lanes.send_modify(|lanes| {
                 for checkpoint in &lost {
+                    self.expect(known.0[checkpoint.view.index()].1);
                     let lane = &mut lanes[checkpoint.view.index()];
                     (lane.generation, lane.position) = (checkpoint.generation, checkpoint.position);
                 }

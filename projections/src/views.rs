@@ -53,7 +53,6 @@ pub(crate) struct Shared {
     pub stop: watch::Sender<bool>,
     /// By the system's clock, in microseconds.
     pub opened_at: i64,
-    head_at_start: Position,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -109,10 +108,10 @@ impl Views {
             return Err(OpenError::NotBuilt { view: view.name() });
         }
         progress.reached(&committed);
-        let head_at_start = log.head().await?;
+        progress.expect(log.head().await?);
         let stop = watch::Sender::new(false);
         let tasks = Mutex::new(Vec::new());
-        let shared = Shared { config, log, store, progress, versions, stop, opened_at, head_at_start, tasks };
+        let shared = Shared { config, log, store, progress, versions, stop, opened_at, tasks };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -167,17 +166,11 @@ impl Views {
         self.shared.progress.all_passed()
     }
 
-    /// True once every live view has passed the head that the log had when the views were opened: only then is the
-    /// instance ready.
+    /// What every live view must have passed before the instance is ready: the head that the log had when the views were
+    /// opened, and what they themselves had passed before the database lost it or they were begun anew.
     #[must_use]
-    pub fn caught_up_at_start(&self) -> bool {
-        self.position() >= self.shared.head_at_start
-    }
-
-    /// The head that the log had when the views were opened.
-    #[must_use]
-    pub fn head_at_start(&self) -> Position {
-        self.shared.head_at_start
+    pub fn due(&self) -> Position {
+        self.shared.progress.due()
     }
 
     /// Every generation of every view: the live ones in a fixed order, then those being built.

@@ -150,7 +150,7 @@ pub async fn readiness(app: &App) -> Readiness {
             None => (!gate.is_fresh()).then(|| reasons::stale_gate(gate.age())),
         },
     };
-    let projections = projections(app);
+    let projections = projections(app, log.head);
     let of_projections = projections
         .iter()
         .filter_map(|projection| Some(format!("Projection {}: {}", projection.name, projection.reason.as_ref()?)));
@@ -186,8 +186,9 @@ fn exporting(status: ExportStatus, head: Option<u64>) -> ExportHealth {
     }
 }
 
-fn projections(app: &App) -> Vec<ProjectionHealth> {
-    let wanted = app.views.head_at_start();
+fn projections(app: &App, head: Option<u64>) -> Vec<ProjectionHealth> {
+    // A log that lost its end holds nothing more to apply.
+    let wanted = head.map_or(app.views.due(), |head| app.views.due().min(Position::new(head)));
     let health = |status: tenure_projections::ProjectionStatus| {
         let live = status.state == ProjectionState::Live;
         let reason = match &status.problem {
