@@ -25,6 +25,7 @@ struct Lane {
 type Lanes = [Lane; View::ALL.len()];
 
 /// Generation and position of each view at one moment.
+#[derive(PartialEq)]
 pub(crate) struct Known([(u32, Position); View::ALL.len()]);
 
 /// Shared by the projector, which writes it, and everybody else.

@@ -88,7 +88,13 @@ impl Projector {
         if !behind {
             return self.idle(feed).await;
         }
+        let before = self.shared.progress.known();
         match self.round(&due).await? {
+            // The log ends before what was read of it, after a failover that lost its end: nothing there to hurry for.
+            Round::Moved if self.shared.progress.known() == before && due.iter().all(|view| self.is_due(*view)) => {
+                self.pause(FOLLOW).await;
+                Ok(())
+            }
             Round::Moved => Ok(()),
             Round::Busy => {
                 if self.shared.progress.is_awaited() {

@@ -1,7 +1,9 @@
 //! Whatever breaks off, the views go on from their checkpoints: nothing is lost, nothing is applied twice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sqlx::{Connection, PgConnection};
 use tenure_event_log::{EventLog, Position};
 use tenure_projections::{Views, ViewsConfig};
 use tokio::runtime::Runtime;
@@ -115,4 +117,31 @@ async fn views_ahead_of_a_restored_log_start_anew() {
     world.provision().await;
     passed(&views, world.head).await;
     assert_eq!(dump(&deployment).await["tenants"].len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_and_views_that_lost_their_end_are_not_asked_for_it_without_a_pause() {
+    let deployment = Deployment::postgres().await;
+    let (log, views) = deployment.open().await;
+    let mut world = World::new(&log).await;
+    world.provision().await;
+    passed(&views, world.head).await;
+    // As a standby that had got neither.
+    let lost = world.head;
+    let lose = format!(
+        "begin; set local session_replication_role = replica; delete from events where position = {lost}; \
+         update log_head set position = position - 1; update views.checkpoints set position = position - 1; commit"
+    );
+    deployment.meddle(&lose).await;
+    eventually("the views fall back", async || (views.position() < lost).then_some(())).await;
+    let Place::Postgres(database) = &deployment.place else { unreachable!("made on PostgreSQL") };
+    let mut observer = PgConnection::connect(database.url()).await.unwrap();
+    let mut transactions = async || {
+        let sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut observer).await.unwrap()
+    };
+    let before = transactions().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let made = transactions().await - before;
+    assert!(made < 800, "{made} transactions in four seconds");
 }
