@@ -127,13 +127,13 @@ async fn a_log_and_views_that_lost_their_end_are_not_asked_for_it_without_a_paus
     world.provision().await;
     passed(&views, world.head).await;
     // As a standby that had got neither.
-    let lost = world.head;
+    let end = world.head;
     let lose = format!(
-        "begin; set local session_replication_role = replica; delete from events where position = {lost}; \
+        "begin; set local session_replication_role = replica; delete from events where position = {end}; \
          update log_head set position = position - 1; update views.checkpoints set position = position - 1; commit"
     );
     deployment.meddle(&lose).await;
-    eventually("the views fall back", async || (views.position() < lost).then_some(())).await;
+    eventually("the views fall back", async || (views.position() < end).then_some(())).await;
     let Place::Postgres(database) = &deployment.place else { unreachable!("made on PostgreSQL") };
     let mut observer = PgConnection::connect(database.url()).await.unwrap();
     let mut transactions = async || {
