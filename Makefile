@@ -40,14 +40,14 @@ fmt: ## Format the code
 up: ## Start PostgreSQL, Kafka and two instances behind a proxy in containers, on port 7101
 	docker compose up --build --detach --wait
 	@echo
-	@echo "Tenure listens on http://127.0.0.1:$${TENURE_PORT:-7101} (every operation: /docs). A first try:"
+	@echo "Tenure listens on http://$$(docker compose port proxy 7101) (every operation: /docs). A first try:"
 	@echo
 	@echo "  export MSP_ADMIN_JWT=\$$(docker compose exec -T tenure-1 tenure token --role msp-admin)"
-	@echo "  curl -s http://127.0.0.1:$${TENURE_PORT:-7101}/api/v1/msp/tenants -H \"Authorization: Bearer \$$MSP_ADMIN_JWT\" \\"
+	@echo "  curl -s http://$$(docker compose port proxy 7101)/api/v1/msp/tenants -H \"Authorization: Bearer \$$MSP_ADMIN_JWT\" \\"
 	@echo "    -H 'Content-Type: application/json' \\"
 	@echo "    -d '{\"shortCode\": \"acme-corp\", \"displayName\": \"Acme Corporation\", \"contactEmail\": \"it@acmecorp.com\"}'"
 	@echo
-	@echo "Kafka listens on 127.0.0.1:$${KAFKA_PORT:-7103}; examples/ has consumers of billing events. \`make try\` tries it all."
+	@echo "Kafka listens on $$(docker compose port kafka 9094); examples/ has consumers of billing events. \`make try\` tries it all."
 
 try: ## Try what `make up` started: a tenant through the proxy, its billing events out of Kafka
 	@scripts/try-containers
