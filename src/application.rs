@@ -147,6 +147,7 @@ async fn close(app: &App, scheduler: Scheduler, deadline: Instant) {
         }
         // Who reads the log goes before it.
         app.views.shutdown().await;
+        app.identity.gate().stop().await;
         app.log.shutdown().await;
     };
     if tokio::time::timeout_at(deadline, closed).await.is_err() {

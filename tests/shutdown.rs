@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -250,6 +250,34 @@ async fn a_stop_that_can_finish_nothing_ends_in_its_time_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_that_can_finish_nothing_ends_in_its_time_on_postgres() {
     a_stop_that_can_finish_nothing_ends_in_its_time_all_the_same(Engine::Postgres).await;
+}
+
+/// Makes each flush of a file take so long; ends with the process.
+async fn slow_down_flushes(service: &ServiceProcess, micros: u32) -> Child {
+    let delay = format!("inject=fsync,fdatasync:delay_enter={micros}");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", &delay, "-p"]);
+    let tracer = strace.arg(service.id().to_string()).spawn().unwrap();
+    eventually("it is traced", async || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    })
+    .await;
+    tracer
+}
+
+#[tokio::test]
+async fn a_stop_says_nothing_that_alarms_however_long_the_log_takes_to_close() {
+    let storage = Storage::new(Engine::Sqlite).await;
+    let service = ServiceProcess::start(&storage, &[]);
+    let body = json!({"shortCode": "acme", "displayName": "Acme", "contactEmail": "it@acme.example"});
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.post(format!("{}/api/v1/msp/tenants", service.url)).bearer_auth(&service.token).json(&body);
+    Answer::of(request).await.expect(201);
+    let mut tracer = slow_down_flushes(&service, 400_000).await;
+    let errors = service.terminate();
+    tracer.wait().unwrap();
+    assert!(!errors.contains("WARN") && !errors.contains("ERROR"), "{errors}");
 }
 
 for_each_engine! {

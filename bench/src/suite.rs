@@ -154,13 +154,14 @@ impl Suite {
         let one = few[0];
         bench.switch("switch many", &Work::Switch(Rc::new(few)), results)?;
         bench.switch("switch one", &Work::SwitchOne(one), results)?;
-        self.snapshot(&mut bench, database.as_ref().map(TestDatabase::url), results)?;
-        // Before a rebuild, after which the replaced tables stay for a while.
+        // Before a snapshot, which keeps the WAL from being begun anew, and a rebuild, after which the replaced tables stay for
+        // a while.
         if label == "sqlite" && results.wants("sqlite/disk") {
             let events = verify::head(&bench.service)?.get();
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             results.note("sqlite/disk per event, bytes", bench.service.disk()? as f64 / events as f64);
         }
+        self.snapshot(&mut bench, database.as_ref().map(TestDatabase::url), results)?;
         bench.rebuild(results)
     }
 

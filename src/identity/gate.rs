@@ -25,6 +25,7 @@ use tenure_aggregates::tenant::Stage;
 use tenure_aggregates::values::{Groups, PrincipalId, TokenHash};
 use tenure_aggregates::{AccessTokenId, Folded, TenantId, TenantKind};
 use tenure_event_log::{EventLog, Milestone, Position, ReadError, StreamId};
+use tokio::task::JoinHandle;
 
 use super::denied::{Denied, TokenFault};
 use super::policy::Resource;
@@ -80,6 +81,7 @@ pub enum GateError {
 #[derive(Clone)]
 pub struct Gate {
     inner: Arc<Inner>,
+    following: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 struct Inner {
@@ -128,8 +130,18 @@ impl Gate {
             rewritten: AtomicU64::new(0),
         });
         while !inner.read_page().await?.at_end {}
-        follow::spawn(&inner);
-        Ok(Self { inner })
+        let following = Arc::new(Mutex::new(Some(follow::spawn(&inner))));
+        Ok(Self { inner, following })
+    }
+
+    /// Reads the log no more, which may be closed then.
+    pub async fn stop(&self) {
+        let following = self.following.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(following) = following {
+            following.abort();
+            // Cut off, or at its end: either way it is over.
+            let _ = following.await;
+        }
     }
 
     /// Whether people of this tenant may act now; if so, the tenant's place in the tree.

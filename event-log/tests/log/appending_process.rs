@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tenure_event_log::{AppendError, Clock, EngineConfig, EventLog, Lane, LogConfig, MasterKey, Violation};
@@ -105,8 +105,9 @@ impl AppendingProcess {
 
     /// What it says until it has said nothing for a second, or `enough` of it is heard.
     pub fn until(&self, enough: impl Fn(&Word) -> bool) -> Vec<Word> {
-        let mut words = Vec::new();
+        let (mut words, until) = (Vec::new(), Instant::now() + Duration::from_secs(60));
         while let Ok(word) = self.words.recv_timeout(Duration::from_secs(1)) {
+            assert!(Instant::now() < until, "the process goes on as if nothing was wrong");
             words.push(word);
             if enough(&word) {
                 break;

@@ -1,4 +1,4 @@
-//! The disk is full: nothing is written by halves, and nothing is said to be written that is not.
+//! The disk is full, or fails: nothing is written by halves, and nothing is said to be written that is not.
 
 use std::path::Path;
 use std::time::Duration;

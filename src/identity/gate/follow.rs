@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tenure_event_log::{Position, RecordedEvent};
+use tokio::task::JoinHandle;
 
 use super::tokens::Tokens;
 use super::{GateError, Inner, Seen};
@@ -92,8 +93,8 @@ impl Inner {
     }
 }
 
-/// Follows the log until the last gate is gone.
-pub(super) fn spawn(inner: &Arc<Inner>) {
+/// Follows the log until it is stopped, or the last gate is gone.
+pub(super) fn spawn(inner: &Arc<Inner>) -> JoinHandle<()> {
     let weak = Arc::downgrade(inner);
     let mut commits = inner.log.local_head();
     tokio::spawn(async move {
@@ -145,5 +146,5 @@ pub(super) fn spawn(inner: &Arc<Inner>) {
                 tokio::time::sleep_until(ask_at).await;
             }
         }
-    });
+    })
 }
