@@ -105,7 +105,7 @@ impl AppendingProcess {
 
     /// What it says until it has said nothing for a second, or `enough` of it is heard.
     pub fn until(&self, enough: impl Fn(&Word) -> bool) -> Vec<Word> {
-        let (mut words, until) = (Vec::new(), Instant::now() + Duration::from_secs(60));
+        let (mut words, until) = (Vec::new(), Instant::now() + Duration::from_mins(1));
         while let Ok(word) = self.words.recv_timeout(Duration::from_secs(1)) {
             assert!(Instant::now() < until, "the process goes on as if nothing was wrong");
             words.push(word);
